@@ -1,0 +1,62 @@
+# Every target sets itself up in .venv, on a machine that has Python 3.11 or newer, make and git.
+
+PYTHON ?=
+export PYTHON
+
+py := .venv/bin/python
+ready := sh tools/venv.sh .venv
+
+.PHONY: help demo test lint bench test-lowest format clean
+
+help:
+	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
+	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
+	@echo 'make lint         ruff, mypy --strict, and which room may import which'
+	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make format       put the code into the format that lint asks for'
+	@echo 'make clean        remove everything that these made'
+	@echo
+	@echo 'Needs Python 3.11 or newer. To choose one: make PYTHON=python3.12 test'
+
+demo:
+	@$(ready) lab
+	@$(py) examples/cost_calculator/lab.py
+
+test:
+	@$(ready) dev lab
+	@$(py) -m coverage erase
+	$(py) -m coverage run -m pytest
+	@$(py) -m coverage combine --quiet
+	$(py) -m coverage report
+	$(py) tools/check_wheel.py
+
+lint:
+	@$(ready) dev
+	$(py) -m ruff check
+	$(py) -m ruff format --check
+	$(py) -m mypy
+	$(py) -m pytest -q tests/test_rooms.py
+
+bench:
+	@$(ready) bench
+	@$(py) -m benchmarks
+
+# An environment of its own, made anew: pip must resolve the lowest versions, not keep what is there.
+test-lowest:
+	@$(ready) dev
+	@rm -rf .venv-lowest && mkdir -p build
+	@$(py) tools/lowest.py > build/lowest.txt
+	@CONSTRAINTS=build/lowest.txt sh tools/venv.sh .venv-lowest dev lab
+	@cat build/lowest.txt
+	.venv-lowest/bin/python tools/lowest.py --check
+	.venv-lowest/bin/python -m pytest
+
+format:
+	@$(ready) dev
+	@$(py) -m ruff check --fix-only --quiet
+	@$(py) -m ruff format
+
+clean:
+	rm -rf .venv .venv-lowest build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

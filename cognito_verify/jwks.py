@@ -1,0 +1,628 @@
+"""Key sets by JWKS URI: fetched once for any number of threads and tasks, refreshed, and kept through an outage.
+
+The only room that imports requests. Which URI is asked is the configuration's to say, never a token's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypedDict, TypeVar
+
+from cognito_verify.errors import ConfigurationError, KeysUnavailableError, UnknownKeyError, shown
+from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, VerifyingKey
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import requests
+
+    from cognito_verify.observer import Observer
+
+__all__ = ["JwksCache", "JwksStatus"]
+
+_MAX_RESPONSE_BYTES = 512 * 1024
+_MAX_BACKOFF = 300.0  # seconds
+_REFRESH_PATIENCE = 1.0  # seconds for which a caller waits for new keys while the old ones may still be served
+_TIMER_SLACK = 0.02  # seconds by which a wait may end early
+_NEVER, _FOREVER = float("-inf"), float("inf")
+_NO_KEYS = KeySet({}, COGNITO_ALGORITHMS)
+_T = TypeVar("_T")
+
+
+class JwksStatus(TypedDict):
+    """What a health endpoint tells about the keys of one JWKS URI; goes through `json.dumps` as it is."""
+
+    state: str
+    """`never` (no keys so far), `fresh`, `stale` (still served) or `expired` (no longer served)."""
+    age: float | None
+    """Seconds since the keys were fetched; None for bundled keys and where there are none."""
+    key_ids: list[str]
+    last_error: str | None
+    """What went wrong with the last fetch; None where it went well or there was none."""
+    next_fetch_in: float
+    """Seconds until the next fetch is allowed; 0 for now."""
+
+
+class JwksCache:
+    """Key sets by JWKS URI, for one verifier or for several.
+
+    Fresh for `ttl`; then one caller refreshes, for which it waits at most a second, while the others go on with the
+    keys at hand. When refreshes fail, keys are served for `max_stale` more. An unknown `kid` fetches at once, but never
+    more often than every `cooldown`. Safe for threads, tasks and forks.
+
+    Args:
+        ttl: Seconds for which a fetched set is fresh.
+        max_stale: Seconds beyond `ttl` for which it is served when refreshes fail; 0 fails closed at once.
+        cooldown: Seconds between two fetches of a URI that an unknown `kid`, or having no keys, causes. Failed
+            refreshes wait twice as long each time, at most 300 s.
+        timeout: Seconds to connect and to wait for the next bytes, for each request.
+        deadline: Seconds that a caller waits at most, whatever the server does.
+        retries: Further requests of a fetch after a connection that fails, a 429 or a 5xx.
+        fetch: Called with the URI and the seconds that are left, in place of HTTPS; returns the JWKS as bytes. A
+            `LookupError` says that this issuer has no keys, as HTTP's 403 and 404 do. It is not retried.
+        background_refresh: Refresh before `ttl` has run out, from a thread, so that no caller ever waits for a refresh.
+            For long-running servers; in Lambda threads stand still between invocations.
+        observer: Called with a `FetchEvent` after each fetch.
+        clock: Seconds since the epoch. Not monotonic: a restored SnapStart image must see that time has passed.
+
+    Raises:
+        ConfigurationError: A duration that is negative or no number.
+
+    Source: "Verifying JSON web tokens", Amazon Cognito Developer Guide; RFC 7517 section 5.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl: float = 3_600,
+        max_stale: float = 21_600,
+        cooldown: float = 10,
+        timeout: tuple[float, float] = (1.0, 1.5),
+        deadline: float = 2.5,
+        retries: int = 1,
+        fetch: Callable[[str, float], bytes] | None = None,
+        background_refresh: bool = False,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not isinstance(timeout, tuple) or len(timeout) != 2:
+            raise ConfigurationError(f"timeout: expected seconds to connect and to read, found {shown(timeout)}")
+        positive = {"ttl": ttl, "deadline": deadline, "timeout (connect)": timeout[0], "timeout (read)": timeout[1]}
+        for name, value in {**positive, "max_stale": max_stale, "cooldown": cooldown}.items():
+            if not _is_duration(value) or (name in positive and value == 0):
+                least = "more than 0" if name in positive else "0 or more"
+                raise ConfigurationError(f"{name}: expected {least} seconds, found {shown(value)}")
+        if type(retries) is not int or retries < 0:
+            raise ConfigurationError(f"retries: expected a number, 0 or more, found {shown(retries)}")
+        for name, function in {"fetch": fetch, "observer": observer, "clock": clock}.items():
+            if not callable(function) and (function is not None or name == "clock"):
+                raise ConfigurationError(f"{name}: expected a callable, found {type(function).__name__}")
+        self._ttl = ttl
+        self._max_stale = max_stale
+        self._cooldown = cooldown
+        self._timeout = timeout
+        self._deadline = deadline
+        self._retries = retries
+        self._fetch = fetch
+        self._background_refresh = background_refresh
+        self._observer = observer
+        self._clock = clock
+        self._sources: dict[str, _Source] = {}  # as many as are configured: no token adds one
+        self._lock = threading.Lock()
+        self._refresher: threading.Thread | None = None
+        _caches.add(self)
+
+    def add_source(self, jwks_uri: str, bundled: KeySet | None = None) -> None:
+        """Name a URI from which keys may be asked, with the keys that are known already, if any.
+
+        Bundled keys are the operator's word: they do not age, and they stay until a fetch replaces them.
+        """
+        with self._lock:
+            source = self._sources.setdefault(jwks_uri, _Source(jwks_uri))
+            if bundled is not None and source.fetched_at is None:
+                source.held = _Held(bundled, _NEVER, _FOREVER)
+
+    def key(self, jwks_uri: str, kid: str, siblings: Sequence[str] = ()) -> VerifyingKey:
+        """The key with this `kid`, from the keys at hand or, where they do not know it, from the endpoint.
+
+        Args:
+            jwks_uri: An added URI.
+            kid: What the token's header says.
+            siblings: The URIs of the pool's other issuers. Where `jwks_uri` answers that it has no keys and one of
+                these has, the key is unknown; else a forger who picks that issuer could turn a 401 into a 503.
+
+        Raises:
+            UnknownKeyError: The last fetch went well and no usable key has this `kid`.
+            KeysUnavailableError: The last fetch failed, and the keys at hand, if any, do not have this `kid`.
+        """
+        key = self._key_at_hand(jwks_uri, kid)
+        if key is not None:
+            return key
+        search = self._search(jwks_uri, kid, siblings)
+        return _driven(search)
+
+    async def key_async(self, jwks_uri: str, kid: str, siblings: Sequence[str] = ()) -> VerifyingKey:
+        """As `key`, without holding the event loop or a thread while it waits. A cancelled caller cancels no fetch."""
+        key = self._key_at_hand(jwks_uri, kid)
+        if key is not None:
+            return key
+        search = self._search(jwks_uri, kid, siblings)
+        try:
+            while True:
+                flight, seconds = next(search)
+                await flight.wait_async(seconds)
+        except StopIteration as found:
+            return found.value  # type: ignore[no-any-return]
+
+    def prefetch(self, pools: Iterable[Sequence[str]]) -> None:
+        """Fetch the keys of all these URIs side by side; of each pool's URIs one must have keys afterwards.
+
+        Raises:
+            KeysUnavailableError: A pool has no keys that may be served.
+        """
+        pools = [tuple(uris) for uris in pools]
+        _driven(self._fetch_all([uri for uris in pools for uri in uris]))
+        now = self._clock()
+        for uris in pools:
+            if not any(self._usable(self._sources[uri], now) for uri in uris):
+                raise self._unavailable([self._sources[uri] for uri in uris], now)
+
+    def status(self) -> dict[str, JwksStatus]:
+        """How the keys of each JWKS URI stand, for a health endpoint. Fetches nothing."""
+        with self._lock:
+            now = self._clock()
+            return {uri: self._status(source, now) for uri, source in self._sources.items()}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("key caches do not pickle: build one per process")
+
+    # The search for a key. It is a generator of flights to wait for, so that threads and tasks share every step of it.
+
+    def _key_at_hand(self, jwks_uri: str, kid: str) -> VerifyingKey | None:
+        keys, since, until = self._sources[jwks_uri].held  # one read: the three belong together
+        return keys.by_kid.get(kid) if since <= self._clock() < until else None
+
+    def _search(self, jwks_uri: str, kid: str, siblings: Sequence[str]) -> _Search[VerifyingKey]:
+        give_up_at = time.monotonic() + self._deadline
+        source = self._sources[jwks_uri]
+        waited = False
+        self._end_if_overdue(source.flight)
+        while True:
+            with self._lock:
+                now = self._settled(source)
+                key = self._usable(source, now).get(kid)
+                if key is not None and (waited or source.held.is_fresh(now)):
+                    return key
+                # Whoever finds stale keys refreshes them, unless another one is about to; the others do not wait.
+                flight = None if key is not None or waited else source.flight
+                started = None if waited else self._started(source, now, on_demand=key is None)
+                flight = flight or started
+            if flight is None:
+                break
+            self._launch(started)
+            if key is not None and self._background_refresh:
+                return key
+            patience = give_up_at - time.monotonic()
+            yield flight, patience if key is None else min(patience, _REFRESH_PATIENCE)
+            self._end_if_overdue(flight)
+            waited = True
+        if key is not None:
+            return key
+        if source.error is not None and source.is_absent:
+            if not any(self._usable(self._sources[uri], now) for uri in siblings):
+                yield from self._fetch_all(siblings, give_up_at)
+            others = [self._sources[uri] for uri in siblings]
+            if not any(self._usable(other, self._clock()) for other in others):
+                raise self._unavailable([source, *others], now)
+        elif source.error is not None or not self._usable(source, now):
+            raise self._unavailable([source], now)
+        raise UnknownKeyError(
+            f"kid: expected a key that {jwks_uri} publishes, found {shown(kid)}: signed by another pool, forged, "
+            "or by a key that was withdrawn" + ("" if waited else "; keys were fetched a moment ago"),
+            transient=not waited,
+        )
+
+    def _fetch_all(self, uris: Sequence[str], give_up_at: float | None = None) -> _Search[None]:
+        if give_up_at is None:
+            give_up_at = time.monotonic() + self._deadline
+        flights = []
+        for uri in uris:
+            source = self._sources[uri]
+            self._end_if_overdue(source.flight)
+            with self._lock:
+                now = self._settled(source)
+                flight = source.flight
+                started = None if source.held.until == _FOREVER else self._started(source, now, on_demand=True)
+            self._launch(started)
+            flights += [flight or started]
+        for flight in flights:
+            if flight is not None:
+                yield flight, give_up_at - time.monotonic()
+                self._end_if_overdue(flight)
+
+    # What is said of a source. All of this is called with the lock held, or reads what one assignment replaces.
+
+    def _settled(self, source: _Source) -> float:
+        """The time, after what a clock that was set back means for the source."""
+        now = self._clock()
+        if source.fetched_at is not None and now < source.fetched_at:  # stale from now, and `max_stale` runs from now
+            self._hold(source, source.held.keys, now - self._ttl)
+            source.attempted_at = None
+        elif source.attempted_at is not None and now < source.attempted_at:
+            source.attempted_at = None
+        return now
+
+    def _usable(self, source: _Source, now: float) -> KeySet:
+        return source.held.keys if now < source.held.until + self._max_stale else _NO_KEYS
+
+    def _wait_before_fetch(self, source: _Source, now: float, *, on_demand: bool) -> float:
+        """Seconds until a fetch is allowed. On demand: for an unknown `kid`, or without keys that may be served."""
+        if source.attempted_at is None or (not source.failures and not source.held.is_fresh(now)):
+            return 0.0
+        wait = self._cooldown
+        if not on_demand:
+            wait = max(wait, min(self._cooldown * 2 ** min(source.failures - 1, 32), _MAX_BACKOFF))
+        return max(0.0, source.attempted_at + wait - now)
+
+    def _unavailable(self, sources: Sequence[_Source], now: float) -> KeysUnavailableError:
+        waits = [self._wait_before_fetch(source, now, on_demand=True) for source in sources]
+        causes = "; ".join(f"{source.uri}: {source.error or 'not fetched'}" for source in sources)
+        return KeysUnavailableError(
+            f"keys: the token cannot be judged without the pool's keys ({causes}); next fetch in {min(waits):.0f} s",
+            retry_after=min(waits),
+        )
+
+    def _status(self, source: _Source, now: float) -> JwksStatus:
+        if not source.held.keys:
+            state = "never"
+        elif source.held.is_fresh(now):
+            state = "fresh"
+        else:
+            state = "stale" if self._usable(source, now) else "expired"
+        return {
+            "state": state,
+            "age": None if source.fetched_at is None else max(0.0, now - source.fetched_at),
+            "key_ids": sorted(source.held.keys),
+            "last_error": source.error,
+            "next_fetch_in": self._wait_before_fetch(source, now, on_demand=True),
+        }
+
+    # Flights: one fetch at a time for each URI, in a thread that nobody waits for longer than the deadline.
+
+    def _started(self, source: _Source, now: float, *, on_demand: bool) -> _Flight | None:
+        """A new flight, to be launched once the lock is released, or None where none is allowed now."""
+        if source.flight is not None or self._wait_before_fetch(source, now, on_demand=on_demand):
+            return None
+        source.attempted_at = now
+        source.flight = _Flight(source, now, self._deadline)
+        return source.flight
+
+    def _launch(self, flight: _Flight | None) -> None:
+        if flight is None:
+            return
+        try:
+            threading.Thread(target=self._fly, args=(flight,), name="cognito-verify-jwks", daemon=True).start()
+        except RuntimeError as error:  # no thread to be had, or the interpreter is about to end
+            self._land(flight, _FetchFailure(f"no thread for the fetch: {error}", is_worth_a_retry=False))
+        if self._background_refresh:
+            self._start_refresher()
+
+    def _fly(self, flight: _Flight) -> None:
+        outcome: KeySet | _FetchFailure = _FetchFailure("the fetch ended unforeseen", is_worth_a_retry=False)
+        try:
+            outcome = _key_set(self._body(flight))
+        except _FetchFailure as failure:
+            outcome = failure
+        finally:
+            self._land(flight, outcome)
+
+    def _body(self, flight: _Flight) -> bytes:
+        if self._fetch is not None:
+            return _called(self._fetch, flight.source.uri, flight.seconds_left())
+        for _ in range(self._retries):
+            try:
+                return _requested(flight, self._timeout)
+            except _FetchFailure as failure:
+                if not failure.is_worth_a_retry or flight.seconds_left() <= 0:
+                    raise
+        return _requested(flight, self._timeout)
+
+    def _land(self, flight: _Flight, outcome: KeySet | _FetchFailure, *, is_over: bool = True) -> None:
+        source = flight.source
+        with self._lock:
+            if is_over and source.flight is flight:
+                source.flight = None  # not before: while a thread that was given up on lives, no other starts
+            if flight.is_done():
+                return  # given up on long ago: nobody vouches for what came so late
+            if isinstance(outcome, KeySet):
+                self._hold(source, outcome, flight.started_at)
+                source.failures, source.error, source.is_absent = 0, None, False
+            else:
+                source.failures += 1
+                source.error, source.is_absent = str(outcome), outcome.is_absent
+            age = None if source.fetched_at is None else flight.started_at - source.fetched_at
+            flight.end()
+        if isinstance(outcome, _FetchFailure):
+            import logging  # 4 ms that a process whose fetches succeed never pays
+
+            level = logging.INFO if outcome.is_absent else logging.WARNING
+            logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.uri, outcome)
+        if self._observer is not None:
+            _tell(self._observer, flight, outcome, age)
+
+    def _end_if_overdue(self, flight: _Flight | None) -> None:
+        if flight is not None and flight.seconds_left() <= _TIMER_SLACK:
+            flight.shut()
+            failure = _FetchFailure(f"no complete answer within {self._deadline:g} s", is_worth_a_retry=False)
+            self._land(flight, failure, is_over=False)
+
+    def _hold(self, source: _Source, keys: KeySet, fetched_at: float) -> None:
+        source.fetched_at = fetched_at
+        source.held = _Held(keys, fetched_at, fetched_at + self._ttl)
+
+    # Refreshing ahead of time, for long-running servers.
+
+    def refresh_due(self) -> None:
+        """Start fetching keys four fifths of whose `ttl` are over; what `background_refresh` does every second."""
+        for source in list(self._sources.values()):
+            self._end_if_overdue(source.flight)
+            started = None
+            with self._lock:
+                now = self._settled(source)
+                if source.fetched_at is not None and now >= source.fetched_at + 0.8 * self._ttl:
+                    started = self._started(source, now, on_demand=False)
+            self._launch(started)
+
+    def _start_refresher(self) -> None:
+        with self._lock:
+            if self._refresher is None:
+                self._refresher = threading.Thread(
+                    target=_refresh_until_gone,
+                    args=(weakref.ref(self), min(1.0, self._ttl / 10)),
+                    name="cognito-verify-refresh",
+                    daemon=True,
+                )
+                self._refresher.start()
+
+    def _after_fork(self) -> None:
+        """What a child process must not inherit: a lock that is held for ever, and threads that it does not have."""
+        self._lock = threading.Lock()
+        self._refresher = None
+        for source in self._sources.values():
+            if source.flight is not None:
+                source.flight = source.attempted_at = None
+
+
+class _Held(NamedTuple):
+    """Keys and the span of time in which they are fresh, replaced as a whole: they are read without a lock."""
+
+    keys: KeySet
+    since: float
+    until: float
+
+    def is_fresh(self, now: float) -> bool:
+        return self.since <= now < self.until
+
+
+class _Source:
+    """All that is known of one JWKS URI."""
+
+    __slots__ = ("attempted_at", "error", "failures", "fetched_at", "flight", "held", "is_absent", "uri")
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.held = _Held(_NO_KEYS, _NEVER, _NEVER)
+        self.fetched_at: float | None = None  # when the fetch of the held keys started
+        self.attempted_at: float | None = None  # when the last fetch started
+        self.failures = 0  # in a row
+        self.error: str | None = None  # of the last fetch
+        self.is_absent = False  # the last fetch said that this issuer has no keys
+        self.flight: _Flight | None = None
+
+
+class _Flight:
+    """One fetch on its way: its deadline, its sockets, and whoever waits for it."""
+
+    def __init__(self, source: _Source, started_at: float, seconds: float) -> None:
+        from concurrent.futures import Future  # 5 ms that a process with its keys at hand never pays
+
+        self.source = source
+        self.started_at = started_at
+        self._launched_at = time.monotonic()
+        self._give_up_at = self._launched_at + seconds
+        self._future: Future[None] = Future()
+        self._connections: list[_Connection] = []
+
+    def seconds_left(self) -> float:
+        return self._give_up_at - time.monotonic()
+
+    def seconds_taken(self) -> float:
+        return time.monotonic() - self._launched_at
+
+    def is_done(self) -> bool:
+        return self._future.done()
+
+    def end(self) -> None:
+        self._future.set_result(None)
+
+    def wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            self._future.result(max(0.0, seconds))
+
+    async def wait_async(self, seconds: float) -> None:
+        import asyncio  # 20 ms; whoever comes here has it
+
+        await asyncio.wait({asyncio.wrap_future(self._future)}, timeout=max(0.0, seconds))
+
+    def watch(self, connection: _Connection) -> _Connection:
+        self._connections.append(connection)
+        return connection
+
+    def shut(self) -> None:
+        """Shut the sockets, so that a thread that waits for a server's next byte comes back.
+
+        Timeouts cannot do that: they start anew with each byte. `shutdown` of the plain socket, since TLS's own would
+        pull the connection from under the thread that reads from it.
+        """
+        for connection in list(self._connections):
+            layer = getattr(connection, "sock", None)
+            plain = getattr(layer, "socket", layer)  # TLS inside TLS wraps the socket instead of being one
+            if isinstance(plain, socket.socket):
+                with suppress(OSError):
+                    socket.socket.shutdown(plain, socket.SHUT_RDWR)
+
+
+class _Connection(Protocol):
+    """What is needed of a connection: its socket, once it has one."""
+
+    sock: Any
+
+
+class _FetchFailure(Exception):
+    """Why a fetch brought no keys."""
+
+    def __init__(self, message: str, *, is_worth_a_retry: bool, is_absent: bool = False) -> None:
+        super().__init__(message)
+        self.is_worth_a_retry = is_worth_a_retry
+        self.is_absent = is_absent
+
+
+_Search = Generator[tuple[_Flight, float], None, _T]
+
+
+def _driven(search: _Search[_T]) -> _T:
+    try:
+        while True:
+            flight, seconds = next(search)
+            flight.wait(seconds)
+    except StopIteration as found:
+        return found.value  # type: ignore[no-any-return]
+
+
+def _called(fetch: Callable[[str, float], bytes], uri: str, seconds: float) -> bytes:
+    try:
+        return fetch(uri, seconds)
+    except LookupError as error:
+        message = f"fetch= says that the issuer has no keys ({type(error).__name__})"
+        raise _FetchFailure(message, is_worth_a_retry=False, is_absent=True) from None
+    except Exception as error:  # noqa: BLE001 - a caller's own callback: whatever it raises, there are no keys
+        raise _FetchFailure(f"fetch= raised {type(error).__name__}: {error}", is_worth_a_retry=False) from None
+
+
+def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
+    import requests  # 60 to 90 ms that a process with its keys at hand never pays
+    from requests.adapters import HTTPAdapter
+
+    class WatchedAdapter(HTTPAdapter):
+        """Shows each connection to the flight before it connects: the deadline holds for the handshake too."""
+
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            connection_class = pool.ConnectionCls
+            pool.ConnectionCls = lambda *args, **kwargs: flight.watch(connection_class(*args, **kwargs))
+            return pool
+
+    left = max(0.001, flight.seconds_left())
+    with requests.Session() as session:  # of its own: no cookie, no pooled connection from before a freeze
+        session.mount("https://", WatchedAdapter())
+        session.mount("http://", WatchedAdapter())
+        session.auth = _no_auth
+        try:
+            with session.get(
+                flight.source.uri,
+                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                timeout=(min(timeout[0], left), min(timeout[1], left)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                _check_answer(response)
+                body = b""
+                for chunk in response.iter_content(16_384):
+                    body += chunk
+                    if len(body) > _MAX_RESPONSE_BYTES:
+                        raise _FetchFailure("the answer is over 512 KiB", is_worth_a_retry=False)
+                return body
+        except (OSError, ValueError) as error:  # requests' own are OSErrors; a socket that is shut raises either
+            raise _FetchFailure(_root_cause(error), is_worth_a_retry=True) from None
+
+
+def _check_answer(response: requests.Response) -> None:
+    status = response.status_code
+    if status != 200:
+        redirected = f" to {shown(response.headers.get('Location'))}, not followed" if response.is_redirect else ""
+        raise _FetchFailure(
+            f"answered {status}{redirected}",
+            is_worth_a_retry=status == 429 or status >= 500,
+            is_absent=status in (403, 404),
+        )
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):  # others could unfold a few bytes into gigabytes in one step
+        raise _FetchFailure(f"answered with Content-Encoding {shown(encoding)}, unasked", is_worth_a_retry=False)
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An auth that adds nothing keeps requests from looking for a password in `.netrc`."""
+    return request
+
+
+def _key_set(body: object) -> KeySet:
+    if not isinstance(body, bytes) or len(body) > _MAX_RESPONSE_BYTES:
+        found = f"{len(body)} bytes" if isinstance(body, bytes) else type(body).__name__
+        raise _FetchFailure(f"expected at most 512 KiB as bytes, found {found}", is_worth_a_retry=False)
+    try:
+        keys = KeySet.from_jwks(body)
+    except ConfigurationError as error:
+        raise _FetchFailure(f"the answer is no JWKS ({error})", is_worth_a_retry=False) from None
+    if not keys:
+        raise _FetchFailure("the answer holds no usable RS256 key", is_worth_a_retry=False)
+    return keys
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {error}"
+
+
+def _tell(observer: Observer, flight: _Flight, outcome: KeySet | _FetchFailure, age: float | None) -> None:
+    from cognito_verify.observer import FetchEvent, notify  # only those who observe pay for it
+
+    notify(
+        observer,
+        FetchEvent(
+            jwks_uri=flight.source.uri,
+            error=str(outcome) if isinstance(outcome, _FetchFailure) else None,
+            keys=len(outcome) if isinstance(outcome, KeySet) else 0,
+            seconds=flight.seconds_taken(),
+            key_age=age,
+        ),
+    )
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _FOREVER
+
+
+def _refresh_until_gone(cache: weakref.ref[JwksCache], interval: float) -> None:
+    while (living := cache()) is not None:
+        living.refresh_due()
+        del living
+        time.sleep(interval)
+
+
+_caches: weakref.WeakSet[JwksCache] = weakref.WeakSet()
+
+
+def _renew_after_fork() -> None:
+    for cache in list(_caches):
+        cache._after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_renew_after_fork)

@@ -1,0 +1,549 @@
+"""CognitoVerifier: raw token in, verified token out. The order of the rules is the order of the lines in here."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, overload
+
+from cachetools import LRUCache
+
+from cognito_verify.claims import (
+    check_groups,
+    check_max_age,
+    check_scopes,
+    check_time,
+    check_time_claims,
+    checked_client,
+    expected_claims,
+)
+from cognito_verify.errors import (
+    CognitoVerifyError,
+    ConfigurationError,
+    InvalidIssuerError,
+    MissingTokenError,
+    TokenExpiredError,
+    shown,
+)
+from cognito_verify.jwks import JwksCache
+from cognito_verify.jws import JsonObject, UnverifiedJws, json_object, parse_compact
+from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, VerifyingKey, check_algorithm
+from cognito_verify.pool import JwksSource, UserPool, pool_named_in
+from cognito_verify.requirements import Requirement, RequirementSource, requirement
+from cognito_verify.tokens import AccessToken, IdToken
+
+if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
+    from cognito_verify.observer import Observer
+
+    class CommonOptions(TypedDict, total=False):
+        """What every form of `CognitoVerifier(...)` and `from_env` takes; explained at the class."""
+
+        groups: RequirementSource | None
+        scopes: RequirementSource | None
+        leeway: float
+        max_age: float | None
+        claims: Mapping[str, Any] | None
+        checks: Iterable[Check]
+        jwks_cache: JwksCache | None
+        observer: Observer | None
+        token_cache_size: int
+        max_token_bytes: int
+        clock: Callable[[], float]
+
+    class Options(CommonOptions, total=False):
+        """What the string form takes besides."""
+
+        client_id: str | Collection[str] | None
+        jwks: JwksSource | None
+        jwks_uri: str | None
+
+
+__all__ = ["Check", "CognitoVerifier"]
+
+TokenT_co = TypeVar("TokenT_co", bound=AccessToken | IdToken, covariant=True)
+Check = Callable[[Any], object]
+"""Called with the verified token. Refuses by raising a `TokenError` or an `AccessDeniedError`; returns None."""
+
+_NOT_SAID: Any = object()
+
+
+class CognitoVerifier(Generic[TokenT_co]):
+    """Verifies the access or ID tokens of one user pool or of several. Thread-safe; build one per process and keep it.
+
+    Args:
+        user_pool: A pool's id, a `UserPool` or several.
+        client_id: With an id: the app client whose tokens are accepted, or several; None accepts any, and must be said.
+        token_use: "access" or "id"; None accepts either. The caller decides, so there is no default.
+        groups: Groups that every token must have: a name, several of which any is enough, or `all_of(...)`.
+        scopes: Scopes that every token must have, likewise. ID tokens have none.
+        leeway: Seconds by which clocks may differ, for `exp` and `nbf`.
+        max_age: Seconds since the user authenticated (`auth_time`, or `iat` where there is none), or None.
+        claims: Exact values that claims must have, or sets of values of which one.
+        checks: Callables `(token) -> None`, run on every call after all else; they refuse by raising.
+        jwks: With an id: known keys, so that no fetch is needed. A mapping, JSON text or a path.
+        jwks_cache: A cache to share between verifiers.
+        jwks_uri: With an id: where the keys are, instead of at the issuer.
+        observer: Called with one frozen event per decision or fetch, never with a token.
+        token_cache_size: How many verified tokens are remembered; 0 turns it off.
+        max_token_bytes: Longer tokens are refused unread.
+        clock: Seconds since the epoch.
+
+    Raises:
+        ConfigurationError: A setting is empty, senseless or contradicts another.
+
+    Source: "Verifying JSON web tokens", Amazon Cognito Developer Guide; RFC 7519 section 7.2; RFC 8725.
+    """
+
+    @overload
+    def __init__(
+        self: CognitoVerifier[AccessToken],
+        user_pool: str | UserPool | Iterable[UserPool],
+        *,
+        token_use: Literal["access"],
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: CognitoVerifier[IdToken],
+        user_pool: str | UserPool | Iterable[UserPool],
+        *,
+        token_use: Literal["id"],
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: CognitoVerifier[AccessToken | IdToken],
+        user_pool: str | UserPool | Iterable[UserPool],
+        *,
+        token_use: None,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        user_pool: str | UserPool | Iterable[UserPool],
+        *,
+        token_use: str | None,
+        client_id: str | Collection[str] | None = _NOT_SAID,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        leeway: float = 0,
+        max_age: float | None = None,
+        claims: Mapping[str, Any] | None = None,
+        checks: Iterable[Check] = (),
+        jwks: JwksSource | None = None,
+        jwks_cache: JwksCache | None = None,
+        jwks_uri: str | None = None,
+        observer: Observer | None = None,
+        token_cache_size: int = 1_024,
+        max_token_bytes: int = 16_384,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if token_use not in ("access", "id", None):
+            raise ConfigurationError(f"token_use: expected 'access', 'id' or None (either), found {shown(token_use)}")
+        pools = _pools(user_pool, client_id=client_id, jwks=jwks, jwks_uri=jwks_uri)
+        self._token_use = token_use
+        max_age = None if max_age is None else _seconds("max_age", max_age)
+        needed = _Needed(max_age, _requirements("scopes", scopes), _requirements("groups", groups))
+        self._always_needed = None if needed == _Needed(None, (), ()) else needed
+        self._leeway = _seconds("leeway", leeway)
+        self._claims = expected_claims(claims)
+        self._checks = _callables("checks", checks)
+        self._observer = None if observer is None else _callables("observer", (observer,))[0]
+        self._max_token_bytes = _count("max_token_bytes", max_token_bytes, at_least=1)
+        self._clock = _callables("clock", (clock,))[0]
+        if jwks_cache is not None and not isinstance(jwks_cache, JwksCache):
+            raise ConfigurationError(f"jwks_cache: expected a JwksCache, found {type(jwks_cache).__name__}")
+        self._jwks = JwksCache(clock=clock, observer=observer) if jwks_cache is None else jwks_cache
+        self._issuers = _issuers(pools)
+        self._pools = pools
+        for pool in pools:
+            bundled = None if pool.jwks is None else _bundled(pool)
+            for uri in pool.issuers.values():
+                self._jwks.add_source(uri, bundled)
+        self._remembered_size = _count("token_cache_size", token_cache_size, at_least=0)
+        self._after_fork()
+        _verifiers.add(self)
+
+    @classmethod
+    def from_env(cls, **options: Unpack[CommonOptions]) -> CognitoVerifier[AccessToken | IdToken]:
+        """A verifier from the environment, with any further options of the class.
+
+        Reads `COGNITO_USER_POOL_ID`, `COGNITO_CLIENT_ID` (comma-separated), `COGNITO_TOKEN_USE` ("access" or "id"),
+        `COGNITO_JWKS` (a path or JSON text) and `COGNITO_JWKS_URI`; the last two are optional.
+
+        Raises:
+            ConfigurationError: A variable is missing, empty or malformed. "Any client" cannot be said this way.
+        """
+        user_pool_id = _env("COGNITO_USER_POOL_ID")
+        client_ids = [client_id.strip() for client_id in _env("COGNITO_CLIENT_ID").split(",")]
+        token_use: Any = _env("COGNITO_TOKEN_USE")
+        if token_use not in ("access", "id"):
+            raise ConfigurationError(f"COGNITO_TOKEN_USE: expected 'access' or 'id', found {shown(token_use)}")
+        verifier: CognitoVerifier[AccessToken | IdToken] = cls(
+            user_pool_id,
+            client_id=client_ids,
+            token_use=token_use,
+            jwks=_env("COGNITO_JWKS") if "COGNITO_JWKS" in os.environ else None,
+            jwks_uri=_env("COGNITO_JWKS_URI") if "COGNITO_JWKS_URI" in os.environ else None,
+            **options,
+        )
+        return verifier
+
+    def verify(
+        self, raw: str | None, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
+    ) -> TokenT_co:
+        """Verify a token.
+
+        Args:
+            raw: The token alone; `bearer_token` takes it out of an `Authorization` header.
+            groups: Groups that this call asks for besides the verifier's own.
+            scopes: Scopes that this call asks for besides the verifier's own.
+
+        Raises:
+            TokenError: Who the bearer is cannot be believed (401); the subclass says why.
+            AccessDeniedError: The bearer may not do this (403).
+            KeysUnavailableError: The pool's keys cannot be had now (503).
+            ConfigurationError: This side is set up wrongly, such as by a check that returns something (500).
+        """
+        case = _Case(raw)
+        del raw  # from here on no frame holds it where a report with local variables would show it
+        if self._observer is None:
+            return self._verified(case, groups, scopes)
+        with _Observation(self._observer, case):
+            return self._verified(case, groups, scopes)
+
+    async def verify_async(
+        self, raw: str | None, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
+    ) -> TokenT_co:
+        """As `verify`; a fetch of keys blocks neither the event loop nor a thread, and async checks are awaited."""
+        case = _Case(raw)
+        del raw
+        if self._observer is None:
+            return await self._verified_async(case, groups, scopes)
+        with _Observation(self._observer, case):
+            return await self._verified_async(case, groups, scopes)
+
+    def prefetch(self) -> None:
+        """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
+
+        Raises:
+            KeysUnavailableError: A pool has none; an UPDATED issuer that the pool has not switched to does not matter.
+        """
+        self._jwks.prefetch([tuple(pool.issuers.values()) for pool in self._pools])
+
+    def __repr__(self) -> str:
+        return f"CognitoVerifier({', '.join(map(repr, self._pools))}, token_use={self._token_use!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("verifiers do not pickle: build one per process")
+
+    def _verified(self, case: _Case, groups: RequirementSource | None, scopes: RequirementSource | None) -> TokenT_co:
+        needed = self._needed(scopes, groups)
+        try:
+            issuer, kid = self._opened(case)
+            key = self._jwks.key(issuer.jwks_uri, kid, issuer.siblings)
+            token, now = self._believed(case, key)
+        except CognitoVerifyError as error:
+            refusal = error.with_traceback(None)  # its frames hold parts of the token
+        else:
+            if needed:
+                needed.check(case.claims, now)
+            for check in self._checks:
+                _check_answer(check, check(token))
+            return token
+        raise refusal
+
+    async def _verified_async(
+        self, case: _Case, groups: RequirementSource | None, scopes: RequirementSource | None
+    ) -> TokenT_co:
+        needed = self._needed(scopes, groups)
+        try:
+            issuer, kid = self._opened(case)
+            key = await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings)
+            token, now = self._believed(case, key)
+        except CognitoVerifyError as error:
+            refusal = error.with_traceback(None)
+        else:
+            if needed:
+                needed.check(case.claims, now)
+            for check in self._checks:
+                answer = check(token)
+                _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
+            return token
+        raise refusal
+
+    def _opened(self, case: _Case) -> tuple[_Issuer, str]:
+        """Structure, algorithm, issuer: what the token claims, or what is remembered of it."""
+        raw = case.raw
+        if raw is None or raw == "":
+            raise MissingTokenError("token: expected one, found nothing")
+        if self._remembered_size and type(raw) is str and len(raw) <= self._max_token_bytes and raw.isascii():
+            case.digest = digest = sha256(raw.encode()).digest()
+            try:
+                with self._lock:
+                    case.remembered = remembered = self._remembered[digest]
+            except KeyError:
+                return self._opened_anew(case)
+            case.claims = remembered.claims
+            case.issuer = remembered.issuer
+            return remembered.issuer, remembered.kid
+        return self._opened_anew(case)
+
+    def _opened_anew(self, case: _Case) -> tuple[_Issuer, str]:
+        case.jws = jws = parse_compact(case.raw, self._max_token_bytes)
+        case.claims = claims = json_object("payload", jws.payload)
+        check_algorithm(jws, COGNITO_ALGORITHMS)
+        iss = claims.get("iss")
+        issuer = self._issuers.get(iss) if isinstance(iss, str) else None
+        if issuer is None:  # looked up in our own list: a foreign `iss` costs no fetch and chooses no key
+            raise InvalidIssuerError(f"iss: expected {self._expected_issuers()}, found {self._likely_issuer(iss)}")
+        case.issuer = issuer
+        return issuer, jws.kid
+
+    def _believed(self, case: _Case, key: VerifyingKey) -> tuple[TokenT_co, float]:
+        """Signature, time, token use, client, resource, other claims; of a remembered token key and time."""
+        now = self._clock()
+        remembered = case.remembered
+        if remembered is not None:
+            if remembered.key is key:
+                try:
+                    check_time(remembered.claims, now, self._leeway)
+                except TokenExpiredError:
+                    with self._lock:
+                        self._remembered.pop(case.digest, None)
+                    raise
+                return remembered.token, now
+            self._opened_anew(case)  # the key was replaced under its kid, or the set was fetched anew
+        jws, claims, issuer = case.jws, case.claims, case.issuer
+        pool = issuer.pool
+        key.check_signature(jws)
+        check_time_claims(claims)
+        check_time(claims, now, self._leeway)
+        client_id = checked_client(
+            claims,
+            token_use=self._token_use,
+            client_ids=pool.client_ids,
+            resource=pool.resource,
+            expected=self._claims,
+        )
+        kind: Any = AccessToken if claims["token_use"] == "access" else IdToken
+        token = kind(claims, jws.header, case.raw, client_id, pool.user_pool_id, pool.resource)
+        if case.digest is not None:
+            with self._lock:
+                self._remembered[case.digest] = _Remembered(token, claims, key, issuer, jws.kid)
+        return token, now
+
+    def _needed(self, scopes: RequirementSource | None, groups: RequirementSource | None) -> _Needed | None:
+        """What the bearer must meet, the verifier's own requirements and the call's; None where there is nothing."""
+        if scopes is None and groups is None:
+            return self._always_needed
+        always = self._always_needed or _Needed(None, (), ())
+        return _Needed(
+            always.max_age,
+            always.scopes + _requirements("scopes", scopes),
+            always.groups + _requirements("groups", groups),
+        )
+
+    def _expected_issuers(self) -> str:
+        ids = sorted({pool.user_pool_id for pool in self._pools})
+        named = " or ".join(ids[:3]) + (f" or one of {len(ids) - 3} more" if len(ids) > 3 else "")
+        return f"an issuer of user pool {named}"
+
+    def _likely_issuer(self, iss: object) -> str:
+        named = pool_named_in(iss) if isinstance(iss, str) else None
+        if any(str(iss).endswith(f"/{pool.user_pool_id}") for pool in self._pools):
+            instead = "that pool under an issuer which the configuration leaves out"
+            return f"{shown(iss)}: {instead} (issuer_type=, replica_regions= or issuer= of UserPool)"
+        return shown(iss) if named is None else f"{shown(iss)}: issued by user pool {named[1]} of {named[0]}"
+
+    def _after_fork(self) -> None:
+        """A lock that another thread held is held for ever in the child, and its cache may be half changed."""
+        self._lock = threading.Lock()
+        self._remembered: LRUCache[bytes | None, _Remembered] = LRUCache(max(1, self._remembered_size))
+
+
+class _Needed(NamedTuple):
+    """What a bearer must meet besides being who the token says: `max_age`, scopes, groups, in this order."""
+
+    max_age: float | None
+    scopes: tuple[Requirement, ...]
+    groups: tuple[Requirement, ...]
+
+    def check(self, claims: JsonObject, now: float) -> None:
+        if self.max_age is not None:
+            check_max_age(claims, self.max_age, now)
+        for required in self.scopes:
+            check_scopes(claims, required)
+        for required in self.groups:
+            check_groups(claims, required)
+
+
+class _Case:
+    """A token on its way through the rules. No repr shows what is in it."""
+
+    __slots__ = ("claims", "digest", "issuer", "jws", "raw", "remembered")
+
+    def __init__(self, raw: str | None) -> None:
+        self.raw = raw
+        self.digest: bytes | None = None
+        self.remembered: _Remembered | None = None
+        self.issuer: _Issuer
+        self.jws: UnverifiedJws
+        self.claims: JsonObject
+
+
+class _Remembered:
+    """A verified token, and the key that vouches for it as long as the pool publishes it."""
+
+    __slots__ = ("claims", "issuer", "key", "kid", "token")
+
+    def __init__(self, token: Any, claims: JsonObject, key: VerifyingKey, issuer: _Issuer, kid: str) -> None:
+        self.token = token
+        self.claims = claims
+        self.key = key
+        self.issuer = issuer
+        self.kid = kid
+
+
+class _Issuer:
+    """A configured issuer: whose it is, where its keys are, and where those of the pool's other issuers are."""
+
+    __slots__ = ("jwks_uri", "pool", "siblings")
+
+    def __init__(self, pool: UserPool, jwks_uri: str) -> None:
+        self.pool = pool
+        self.jwks_uri = jwks_uri
+        self.siblings = tuple(uri for uri in dict.fromkeys(pool.issuers.values()) if uri != jwks_uri)
+
+
+class _Observation:
+    """Tells the observer how a case ended."""
+
+    def __init__(self, observer: Observer, case: _Case) -> None:
+        self._observer = observer
+        self._case = case
+
+    def __enter__(self) -> None:
+        self._started_at = time.perf_counter()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        from cognito_verify.observer import VerificationEvent, notify  # only those who observe pay for it
+
+        verified = error is None
+        notify(
+            self._observer,
+            VerificationEvent(
+                code=None if verified else getattr(error, "code", "unforeseen"),
+                token_use=self._case.claims["token_use"] if verified else None,
+                user_pool_id=self._case.issuer.pool.user_pool_id if verified else None,
+                seen_before=self._case.remembered is not None,
+                seconds=time.perf_counter() - self._started_at,
+            ),
+        )
+
+
+def _pools(
+    user_pool: object, *, client_id: str | Collection[str] | None, jwks: JwksSource | None, jwks_uri: str | None
+) -> tuple[UserPool, ...]:
+    if isinstance(user_pool, str):
+        if client_id is _NOT_SAID:
+            raise ConfigurationError("client_id: expected the app client(s); client_id=None accepts any client")
+        return (UserPool(user_pool, client_id=client_id, jwks=jwks, jwks_uri=jwks_uri),)
+    if client_id is not _NOT_SAID or jwks is not None or jwks_uri is not None:
+        raise ConfigurationError("client_id, jwks and jwks_uri belong to a pool's id: UserPool objects carry their own")
+    pools = (user_pool,) if isinstance(user_pool, UserPool) else tuple(_members(user_pool))
+    for pool in pools:
+        if not isinstance(pool, UserPool):
+            raise ConfigurationError(f"user_pool: expected UserPool objects in the collection, found {shown(pool)}")
+    return pools
+
+
+def _members(user_pool: object) -> tuple[Any, ...]:
+    members = (
+        tuple(user_pool) if isinstance(user_pool, Iterable) and not isinstance(user_pool, (bytes, Mapping)) else ()
+    )
+    if not members:
+        raise ConfigurationError(f"user_pool: expected an id, a UserPool or several, found {shown(user_pool)}")
+    return members
+
+
+def _issuers(pools: tuple[UserPool, ...]) -> dict[str, _Issuer]:
+    issuers: dict[str, _Issuer] = {}
+    for pool in pools:
+        for issuer, jwks_uri in pool.issuers.items():
+            if issuer in issuers:
+                raise ConfigurationError(f"user_pool: {pool.user_pool_id} is there twice, by its issuer {issuer}")
+            issuers[issuer] = _Issuer(pool, jwks_uri)
+    return issuers
+
+
+def _bundled(pool: UserPool) -> KeySet:
+    keys = KeySet.from_jwks(str(pool.jwks))
+    if not keys:
+        raise ConfigurationError(f"jwks: expected keys of pool {pool.user_pool_id}, found no usable RS256 key")
+    return keys
+
+
+def _check_answer(check: Check, answer: object) -> None:
+    if answer is None:
+        return
+    name = getattr(check, "__name__", type(check).__name__)
+    if hasattr(answer, "__await__"):
+        if hasattr(answer, "close"):
+            answer.close()  # a coroutine that is never awaited would warn
+        raise ConfigurationError(f"checks: {name} is async; use verify_async")
+    raise ConfigurationError(
+        f"checks: {name} returned {type(answer).__name__}; a check refuses by raising, or returns None"
+    )
+
+
+def _requirements(option: str, source: RequirementSource | None) -> tuple[Requirement, ...]:
+    required = requirement(option, source)
+    return () if required is None else (required,)
+
+
+def _seconds(option: str, value: float) -> float:
+    if type(value) not in (int, float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{option}: expected seconds, 0 or more, found {shown(value)}")
+    return value
+
+
+def _count(option: str, value: int, *, at_least: int) -> int:
+    if type(value) is not int or value < at_least:
+        raise ConfigurationError(f"{option}: expected a whole number, at least {at_least}, found {shown(value)}")
+    return value
+
+
+def _callables(option: str, functions: Iterable[Any]) -> tuple[Any, ...]:
+    callables = tuple(functions) if isinstance(functions, Iterable) else (functions, None)
+    if not all(map(callable, callables)):
+        raise ConfigurationError(f"{option}: expected callables, found {shown(functions)}")
+    return callables
+
+
+def _env(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise ConfigurationError(f"{name}: expected a value in the environment, found nothing")
+    return value.strip()
+
+
+_verifiers: weakref.WeakSet[CognitoVerifier[Any]] = weakref.WeakSet()
+
+
+def _renew_after_fork() -> None:
+    for verifier in list(_verifiers):
+        verifier._after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_renew_after_fork)

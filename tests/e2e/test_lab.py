@@ -1,0 +1,169 @@
+"""The CostCalculator lab: in this process step by step, and as the process that `make demo` starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cognito_verify import AccessToken, CognitoVerifier, IdToken, JwksCache, UserPool
+from examples.cost_calculator import lab
+from examples.cost_calculator.lab import Lab, Row
+
+CLONE = Path(lab.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def rows(user_pool_service: str, said: list[str]) -> list[Row]:
+    return lab.run_lab(user_pool_service, said.append)
+
+
+@pytest.fixture(scope="module")
+def done(user_pool_service: str) -> Lab:
+    lines: list[str] = []
+    return lab.set_up(user_pool_service, lines.append)
+
+
+@pytest.fixture
+def pool(done: Lab) -> UserPool:
+    with pytest.warns(UserWarning, match="emulator"):
+        return UserPool.local(done.endpoint, done.user_pool_id, client_id=done.client_id)
+
+
+def run_as_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CLONE,
+        env={**os.environ, "PYTHONPATH": str(CLONE), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_row_is_as_expected(rows: list[Row]) -> None:
+    assert [row for row in rows if not row.is_as_expected] == []
+
+
+def test_the_rows_show_every_outcome_of_the_lab(rows: list[Row]) -> None:
+    assert {row.found for row in rows} == {
+        "verified",
+        "insufficient_scope",
+        "invalid_client",
+        "invalid_issuer",
+        "invalid_signature",
+        "invalid_token_use",
+        "keys_unavailable",
+        "malformed_token",
+        "missing_group",
+        "missing_token",
+        "token_expired",
+        "unsupported_algorithm",
+    }
+
+
+def test_the_steps_are_said_with_their_command_lines(rows: list[Row], said: list[str]) -> None:  # noqa: ARG001
+    text = "\n".join(said)
+    for command in (
+        "create-user-pool --pool-name CostCalculatorUserPool",
+        "create-user-pool-client",
+        "admin-create-user",
+        "admin-initiate-auth",
+        "admin-respond-to-auth-challenge",
+    ):
+        assert f"$ aws cognito-idp {command}" in text
+    assert "the challenge NEW_PASSWORD_REQUIRED" in text
+    assert "an emulator's" in text  # the warning of UserPool.local
+
+
+def test_no_line_holds_a_token(user_pool_service: str) -> None:
+    said: list[str] = []
+    done = lab.set_up(user_pool_service, said.append)
+    rows = lab.verify_tokens(done, said.append)
+    lab.say_table(rows, said.append)
+    lab.say_differences(done, said.append)
+    text = "".join("".join(said).split()) + repr(done) + repr(rows)
+    for token in (done.access_token, done.id_token, done.other_client_token, done.refresh_token):
+        assert token.rsplit(".", 1)[-1] not in text  # the signature; the refresh token as a whole
+
+
+def test_no_line_is_wider_than_a_hundred_columns(rows: list[Row], said: list[str]) -> None:  # noqa: ARG001
+    assert [line for line in said if len(line) > 100] == []
+
+
+def test_a_token_that_turns_out_otherwise_is_told_in_its_row(done: Lab) -> None:
+    # The twin of the rows above: with the other client's token in the place of ours the table must not look well.
+    lines: list[str] = []
+    rows = lab.verify_tokens(replace(done, access_token=done.other_client_token), lines.append)
+    unexpected = [row for row in rows if not row.is_as_expected]
+    lab.say_table(rows, lines.append)
+    assert unexpected[0].expected == "verified"
+    assert unexpected[0].found == "invalid_client"
+    assert any("NOT AS EXPECTED: expected verified, found invalid_client" in line for line in lines)
+
+
+def test_the_tokens_are_what_the_lab_says(done: Lab, pool: UserPool) -> None:
+    keys = JwksCache()
+    access = CognitoVerifier(pool, token_use="access", jwks_cache=keys).verify(done.access_token)
+    identity = CognitoVerifier(pool, token_use="id", jwks_cache=keys).verify(done.id_token)
+    assert isinstance(access, AccessToken)
+    assert isinstance(identity, IdToken)
+    assert access.username == identity.username == "testUser"
+    assert access.client_id == identity.client_id == done.client_id
+    assert access.groups == identity.groups == ("users",)
+    assert access.sub == identity.sub
+    assert access.origin_jti == identity.origin_jti
+    assert access.scopes == {"aws.cognito.signin.user.admin"}
+    assert access.user_pool_id == done.user_pool_id
+
+
+def test_the_service_differs_from_aws_as_the_lab_says(done: Lab, pool: UserPool) -> None:
+    # What the notes below the table say of moto. When this fails, moto has changed: mend the notes.
+    token = CognitoVerifier(pool, token_use="access").verify(done.access_token)
+    identity = CognitoVerifier(pool, token_use="id").verify(done.id_token)
+    assert token.header == identity.header == {"alg": "RS256", "kid": "dummy", "typ": "JWT"}
+    assert token.issuer == f"https://cognito-idp.us-east-1.amazonaws.com/{done.user_pool_id}"
+    assert token["exp"] - token["iat"] == 3600
+    assert identity.email is None
+    assert str(uuid.UUID(done.refresh_token)) == done.refresh_token
+
+
+def test_the_program_needs_no_configuration_and_heeds_none(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:9\n")
+    program = run_as_process(
+        "examples/cost_calculator/lab.py",
+        HOME=str(tmp_path),
+        AWS_PROFILE="no-such-profile",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_MAX_ATTEMPTS="many",
+        AWS_REGION="eu-central-1",
+        HTTP_PROXY="http://127.0.0.1:9",
+        http_proxy="http://127.0.0.1:9",
+        NO_PROXY="",
+    )
+    assert program.returncode == 0, program.stdout + program.stderr
+    assert program.stderr == ""  # no request log, no stray warning
+    assert "What is verified" in program.stdout
+    assert "20 of 20 rows are as expected." in program.stdout
+
+
+def test_the_program_fails_when_a_row_is_not_as_expected() -> None:
+    # The real lab with a user who is in the group that the table expects to be missing.
+    program = run_as_process(
+        "-c",
+        "from examples.cost_calculator.lab import main; raise SystemExit(main(groups=['users', 'finance']))",
+    )
+    assert program.returncode == 1, program.stdout + program.stderr
+    assert "NOT AS EXPECTED: expected missing_group, found verified" in program.stdout
