@@ -40,7 +40,7 @@ def verify_table(report: VerifyReport) -> Table:
         "iss; token_use and client are two hand-written lines, in joserfc its own claim options. cognitojwt reads its "
         "keys from a file; it can be asked neither for the issuer nor for the token use.",
         "The floor is compiled code, the rest is not: an interpreter built without --enable-optimizations, as pyenv "
-        "builds it, adds some 0.15 to 1.6.",
+        "builds it, adds 0.1 to 0.2 to a ratio of 1.6.",
         *_lets_through(report),
         *(f"Not installed, so not measured: {name} (pip install '.[bench]')." for name in report.missing),
     ]
@@ -52,12 +52,14 @@ def cold_start_table(report: ColdStartReport) -> Table:
     for program in report.programs:
         wall, cpu = report.wall[program.name], report.cpu[program.name]
         cells = _ratio_cells(wall, program.target)
-        rows.append((program.name, f"{wall.median * 1e3:.0f}", f"{cpu.median * 1e3:.0f}", f"{cpu.ratio:.2f}", *cells))
+        rows.append(
+            (program.name, f"{wall.median * 1e3:.0f}", f"{wall.best * 1e3:.0f}", f"{cpu.median * 1e3:.0f}", *cells)
+        )
     notes = [
         f"A new process each, {report.rounds} rounds in turns (the floor three times a round), .pyc files written "
         "before. The target is held against wall time."
     ]
-    columns = ("whole process", "wall ms", "cpu ms", "cpu x floor", "x floor", "middle half", "target")
+    columns = ("whole process", "wall ms", "fastest", "cpu ms", "x floor", "middle half", "target")
     return Table("cold start", columns, rows, notes)
 
 

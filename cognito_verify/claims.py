@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from cognito_verify.errors import (
@@ -88,7 +89,6 @@ def check_time(claims: JsonObject, now: float, leeway: float) -> None:
 
 def checked_client(
     claims: JsonObject,
-    *,
     token_use: str | None,
     client_ids: Collection[str] | None,
     resource: str | None,
@@ -215,7 +215,11 @@ def expected_claims(claims: Mapping[str, Any] | None) -> ExpectedClaims:
     expected = {}
     for name, value in claims.items():
         values = tuple(value) if isinstance(value, (set, frozenset)) else (value,)
-        if not isinstance(name, str) or not name or not values or not all(map(_is_json, values)):
+        try:
+            is_sound = isinstance(name, str) and name and values and all(map(_is_json, values))
+        except RecursionError:
+            is_sound = False
+        if not is_sound:
             raise ConfigurationError(
                 f"claims: expected a claim's name and its JSON value or a set of them, found {shown({name: value})}"
             )
@@ -261,11 +265,12 @@ def _is_strings(value: object) -> bool:
 
 
 def _is_json(value: object) -> bool:
-    if isinstance(value, list):
+    # By exact type, as values are compared later: a member of an enum would never match.
+    if type(value) is list:
         return all(map(_is_json, value))
-    if isinstance(value, dict):
-        return all(isinstance(name, str) for name in value) and all(map(_is_json, value.values()))
-    return value is None or isinstance(value, (str, int, float, bool))
+    if type(value) is dict:
+        return all(type(name) is str for name in value) and all(map(_is_json, value.values()))
+    return value is None or type(value) in (str, int, bool) or (type(value) is float and isfinite(value))
 
 
 def _is_same(found: object, expected: object) -> bool:

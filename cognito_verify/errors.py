@@ -44,7 +44,7 @@ class CognitoVerifyError(Exception):
 
     Args:
         message: What was expected, what was found and, where it is plain, what to do.
-        scopes: Scopes that would have been enough, for the challenge.
+        scopes: Scopes that would have been enough, for the challenge; several, or a string with spaces between them.
         max_age: Seconds since authentication that would have been accepted, for the challenge (RFC 9470 section 3).
         retry_after: Seconds until the next fetch of keys is allowed, for `Retry-After` (RFC 9110 section 10.2.3).
         transient: Whether the same token may pass a moment later; None takes what is usual for the class.
@@ -53,6 +53,9 @@ class CognitoVerifyError(Exception):
     code = "cognito_verify"
     http_status = 500
     transient = False
+    scopes: tuple[str, ...] = ()
+    max_age: float | None = None
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class CognitoVerifyError(Exception):
         transient: bool | None = None,
     ) -> None:
         super().__init__(message)  # the facts are plain attributes with defaults: that is all that pickling needs
-        self.scopes = tuple(scopes)
+        self.scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         self.max_age = max_age
         self.retry_after = retry_after
         if transient is not None:

@@ -141,11 +141,7 @@ class JwksCache:
             UnknownKeyError: The last fetch went well and no usable key has this `kid`.
             KeysUnavailableError: The last fetch failed, and the keys at hand, if any, do not have this `kid`.
         """
-        key = self._key_at_hand(jwks_uri, kid)
-        if key is not None:
-            return key
-        search = self._search(jwks_uri, kid, siblings)
-        return _driven(search)
+        return self._key_at_hand(jwks_uri, kid) or _driven(self._search(jwks_uri, kid, siblings))
 
     async def key_async(self, jwks_uri: str, kid: str, siblings: Sequence[str] = ()) -> VerifyingKey:
         """As `key`, without holding the event loop or a thread while it waits. A cancelled caller cancels no fetch."""
@@ -624,5 +620,5 @@ def _renew_after_fork() -> None:
         cache._after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+with suppress(AttributeError):  # on Windows, where nothing forks
     os.register_at_fork(after_in_child=_renew_after_fork)

@@ -94,7 +94,9 @@ class KeySet(Mapping[str, VerifyingKey]):
         Raises:
             ConfigurationError: No JWKS, or an algorithm that is not one of these.
         """
-        if isinstance(algorithms, str) or not algorithms or not _ALGORITHMS.issuperset(algorithms):
+        if not isinstance(algorithms, Collection) or isinstance(algorithms, str) or not algorithms:
+            raise ConfigurationError(f"algorithms: expected a collection of names, found {shown(algorithms)}")
+        if not all(isinstance(algorithm, str) and algorithm in _ALGORITHMS for algorithm in algorithms):
             raise ConfigurationError(
                 f"algorithms: expected some of {', '.join(sorted(_ALGORITHMS))}, found {shown(algorithms)}"
             )
@@ -222,4 +224,4 @@ def _number(jwk: Mapping[str, object], member: str) -> int:
 
 def _octets(jwk: Mapping[str, object], member: str) -> bytes:
     value = jwk.get(member)
-    return base64url_decoded(member, value.encode()) if isinstance(value, str) and value.isascii() else b"\0"
+    return base64url_decoded(member, value) if isinstance(value, str) else b"\0"

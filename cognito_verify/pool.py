@@ -25,11 +25,15 @@ _JWKS_PATH = "/.well-known/jwks.json"
 _REGION = r"[a-z]{2,8}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}"
 _USER_POOL_ID = re.compile(rf"({_REGION})_[0-9A-Za-z]{{1,55}}")
 _AWS_ISSUER = re.compile(rf"https://(?:issuer-)?cognito-idp\.({_REGION})\.[a-z0-9.-]+/([\w-]{{1,90}})", re.ASCII)
+_SHOWN_PATH = re.compile(r"[\w.~/\\: -]{1,120}")
 _VISIBLE_ASCII = re.compile(r"[!#-\[\]_a-z~]+")  # no space, no control character, none of "\^`{|}
 
-# The partitions of botocore's partitions.json whose DNS suffix is not the first one's, by the start of their regions.
-_DNS_SUFFIX = "amazonaws.com"
+_NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")  # no user name, nothing exotic
+
+# The DNS suffix of each partition of botocore's partitions.json, by the start of its regions; the first takes the rest.
 _DNS_SUFFIXES = {
+    "": "amazonaws.com",
+    "us-gov-": "amazonaws.com",
     "cn-": "amazonaws.com.cn",
     "eusc-": "amazonaws.eu",
     "us-iso-": "c2s.ic.gov",
@@ -46,7 +50,8 @@ class UserPool:
         user_pool_id: Such as `us-east-1_AbCdEfGhI`.
         client_id: The app client whose tokens are accepted, or several; None accepts every client of the pool.
         resource: What an access token's `aud` must hold (RFC 8707 resource binding); None lets `aud` be.
-        replica_regions: Regions to which a pool on its ORIGINAL issuer is replicated; their issuers are accepted too.
+        replica_regions: Regions to which a pool on its ORIGINAL issuer is replicated; their issuers are accepted too,
+            unless `issuer_type` is "UPDATED", whose tokens always name the primary region.
         issuer_type: "ORIGINAL" or "UPDATED" accepts that form of issuer alone; None accepts both.
         issuer: Replaces the accepted issuers. `https`, or `http` to a loopback host.
         jwks_uri: Where the keys of all the issuers are. `https`, or `http` to a loopback host.
@@ -84,7 +89,7 @@ class UserPool:
         else:
             issuers = (_secure_url("issuer", issuer),)
         if jwks_uri is not None:
-            _secure_url("jwks_uri", jwks_uri)
+            _secure_url("jwks_uri", jwks_uri, query=True)
         self._set(user_pool_id, client_id, resource, issuers, jwks_uri, jwks)
 
     @classmethod
@@ -145,7 +150,7 @@ class UserPool:
         self._user_pool_id = user_pool_id
         self._client_ids = None if client_id is None else _client_ids(client_id)
         self._resource = resource
-        self._issuers = MappingProxyType({issuer: jwks_uri or issuer + _JWKS_PATH for issuer in issuers})
+        self._issuers = MappingProxyType({issuer: jwks_uri or issuer.rstrip("/") + _JWKS_PATH for issuer in issuers})
         self._jwks = None if jwks is None else _jwks_text(jwks)
 
     @property
@@ -202,20 +207,21 @@ def _replicas(region: str, replica_regions: Collection[str]) -> tuple[str, ...]:
     for replica in replica_regions:
         if not isinstance(replica, str) or not re.fullmatch(_REGION, replica):
             raise ConfigurationError(f"replica_regions: expected regions such as 'eu-west-1', found {shown(replica)}")
-        if _dns_suffix(replica) != _dns_suffix(region):
+        if _partition(replica) != _partition(region):
             raise ConfigurationError(f"replica_regions: {replica} is not in the AWS partition of {region}")
     return tuple(replica_regions)
 
 
 def _issuers_of(user_pool_id: str, region: str, replicas: tuple[str, ...], issuer_type: str | None) -> tuple[str, ...]:
-    original = [f"https://cognito-idp.{r}.{_dns_suffix(r)}/{user_pool_id}" for r in (region, *replicas)]
-    updated = [f"https://issuer-cognito-idp.{region}.{_dns_suffix(region)}/{user_pool_id}"]
+    suffix = _DNS_SUFFIXES[_partition(region)]
+    original = [f"https://cognito-idp.{one}.{suffix}/{user_pool_id}" for one in (region, *replicas)]
+    updated = [f"https://issuer-cognito-idp.{region}.{suffix}/{user_pool_id}"]
     forms = {"ORIGINAL": original, "UPDATED": updated, None: original + updated}
     return tuple(forms[issuer_type])
 
 
-def _dns_suffix(region: str) -> str:
-    return next((suffix for start, suffix in _DNS_SUFFIXES.items() if region.startswith(start)), _DNS_SUFFIX)
+def _partition(region: str) -> str:
+    return max((start for start in _DNS_SUFFIXES if region.startswith(start)), key=len)
 
 
 def _client_ids(client_id: str | Collection[str]) -> frozenset[str]:
@@ -235,22 +241,23 @@ def _check_word(option: str, value: object) -> None:
         raise ConfigurationError(f"{option}: expected a string without spaces, found {shown(value)}")
 
 
-def _url(option: str, value: object) -> str:
-    """`value` if it is an absolute http(s) URL with a host and nothing that parsers read in two ways."""
-    if isinstance(value, str) and _VISIBLE_ASCII.fullmatch(value):
+def _url(option: str, value: object, *, query: bool = False) -> str:
+    """`value` if it is an absolute http(s) URL with nothing in it that readers take in two ways."""
+    if isinstance(value, str) and _VISIBLE_ASCII.fullmatch(value) and "#" not in value and (query or "?" not in value):
         try:
             parts = urlsplit(value)
-            parts.port  # noqa: B018 - raises where it is no port number
         except ValueError:
             parts = urlsplit("")
-        plain = parts.username is None and parts.password is None and not parts.fragment
-        if parts.scheme in ("http", "https") and parts.hostname and plain:
+        # The host as a whole: `hostname` of older Pythons reads `[::1].example.com` as `::1` (CVE-2025-0938).
+        if parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc):
             return value
-    raise ConfigurationError(f"{option}: expected an https URL without user name or fragment, found {shown(value)}")
+    raise ConfigurationError(
+        f"{option}: expected an https URL without user name, fragment{'' if query else ', query'}, found {shown(value)}"
+    )
 
 
-def _secure_url(option: str, value: object) -> str:
-    url = _url(option, value)
+def _secure_url(option: str, value: object, *, query: bool = False) -> str:
+    url = _url(option, value, query=query)
     parts = urlsplit(url)
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ConfigurationError(
@@ -284,4 +291,10 @@ def _jwks_text(jwks: JwksSource) -> str:
         with open(jwks, encoding="utf-8") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"jwks: expected a readable file in UTF-8: {error}") from None
+        # Whoever gives a key's text instead of a path must not find it in a log: only what looks like a path is shown.
+        path = os.fspath(jwks)
+        named = f" {path}" if isinstance(path, str) and _SHOWN_PATH.fullmatch(path) else ""
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+    raise ConfigurationError(
+        f"jwks: expected a JWKS as a mapping, as JSON text starting with '{{' or as a file in UTF-8{named} ({reason})"
+    )

@@ -21,7 +21,9 @@ class Requirement:
     def __init__(self, alternatives: Collection[frozenset[str]]) -> None:
         # A set that holds another one adds nothing. The order of first mention stays: messages and challenges show it.
         distinct = dict.fromkeys(alternatives)
-        self._alternatives = tuple(one for one in distinct if not any(other < one for other in distinct))
+        if len({len(one) for one in distinct}) > 1:  # sets of one size do not hold each other: that is the usual case
+            distinct = dict.fromkeys(one for one in distinct if not any(other < one for other in distinct))
+        self._alternatives = tuple(distinct)
 
     @property
     def alternatives(self) -> tuple[frozenset[str], ...]:
@@ -74,9 +76,10 @@ def all_of(*names: RequirementSource) -> Requirement:
     """
     alternatives: list[frozenset[str]] = [frozenset()]
     for part in _parts("all_of", _unpacked("all_of", names)):
-        alternatives = [one | other for one, other in product(alternatives, part.alternatives)]
-        if len(alternatives) > _MAX_ALTERNATIVES:
+        if len(alternatives) * len(part.alternatives) > _MAX_ALTERNATIVES:
             raise ConfigurationError(f"all_of: expected at most {_MAX_ALTERNATIVES} ways to meet it, found more")
+        joined = [one | other for one, other in product(alternatives, part.alternatives)]
+        alternatives = list(Requirement(joined).alternatives)
     return Requirement(alternatives)
 
 

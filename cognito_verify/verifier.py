@@ -7,8 +7,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar, overload
 
 from cachetools import LRUCache
 
@@ -71,6 +72,7 @@ Check = Callable[[Any], object]
 """Called with the verified token. Refuses by raising a `TokenError` or an `AccessDeniedError`; returns None."""
 
 _NOT_SAID: Any = object()
+_MOST_SECONDS = 100 * 366 * 86_400
 
 
 class CognitoVerifier(Generic[TokenT_co]):
@@ -153,7 +155,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         self._token_use = token_use
         max_age = None if max_age is None else _seconds("max_age", max_age)
         needed = _Needed(max_age, _requirements("scopes", scopes), _requirements("groups", groups))
-        self._always_needed = None if needed == _Needed(None, (), ()) else needed
+        self._needed = _NOTHING_NEEDED if needed == _NOTHING_NEEDED else needed
         self._leeway = _seconds("leeway", leeway)
         self._claims = expected_claims(claims)
         self._checks = _callables("checks", checks)
@@ -163,13 +165,14 @@ class CognitoVerifier(Generic[TokenT_co]):
         if jwks_cache is not None and not isinstance(jwks_cache, JwksCache):
             raise ConfigurationError(f"jwks_cache: expected a JwksCache, found {type(jwks_cache).__name__}")
         self._jwks = JwksCache(clock=clock, observer=observer) if jwks_cache is None else jwks_cache
+        self._remembered_size = _count("token_cache_size", token_cache_size, at_least=0)
         self._issuers = _issuers(pools)
         self._pools = pools
-        for pool in pools:
-            bundled = None if pool.jwks is None else _bundled(pool)
+        for pool, bundled in [
+            (pool, _bundled(pool)) for pool in pools
+        ]:  # all are read before one is added to the cache
             for uri in pool.issuers.values():
                 self._jwks.add_source(uri, bundled)
-        self._remembered_size = _count("token_cache_size", token_cache_size, at_least=0)
         self._after_fork()
         _verifiers.add(self)
 
@@ -214,23 +217,25 @@ class CognitoVerifier(Generic[TokenT_co]):
             KeysUnavailableError: The pool's keys cannot be had now (503).
             ConfigurationError: This side is set up wrongly, such as by a check that returns something (500).
         """
-        case = _Case(raw)
-        del raw  # from here on no frame holds it where a report with local variables would show it
+        sealed = _Sealed(raw)
+        del raw
         if self._observer is None:
-            return self._verified(case, groups, scopes)
-        with _Observation(self._observer, case):
-            return self._verified(case, groups, scopes)
+            return self._granted(self._verdict(sealed), groups, scopes)
+        with _Observation(self._observer) as observation:
+            observation.verdict = self._verdict(sealed)
+            return self._granted(observation.verdict, groups, scopes)
 
     async def verify_async(
         self, raw: str | None, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
     ) -> TokenT_co:
         """As `verify`; a fetch of keys blocks neither the event loop nor a thread, and async checks are awaited."""
-        case = _Case(raw)
+        sealed = _Sealed(raw)
         del raw
         if self._observer is None:
-            return await self._verified_async(case, groups, scopes)
-        with _Observation(self._observer, case):
-            return await self._verified_async(case, groups, scopes)
+            return await self._granted_async(await self._verdict_async(sealed), groups, scopes)
+        with _Observation(self._observer) as observation:
+            observation.verdict = await self._verdict_async(sealed)
+            return await self._granted_async(observation.verdict, groups, scopes)
 
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
@@ -246,112 +251,121 @@ class CognitoVerifier(Generic[TokenT_co]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("verifiers do not pickle: build one per process")
 
-    def _verified(self, case: _Case, groups: RequirementSource | None, scopes: RequirementSource | None) -> TokenT_co:
-        needed = self._needed(scopes, groups)
-        try:
-            issuer, kid = self._opened(case)
-            key = self._jwks.key(issuer.jwks_uri, kid, issuer.siblings)
-            token, now = self._believed(case, key)
-        except CognitoVerifyError as error:
-            refusal = error.with_traceback(None)  # its frames hold parts of the token
-        else:
-            if needed:
-                needed.check(case.claims, now)
-            for check in self._checks:
-                _check_answer(check, check(token))
-            return token
-        raise refusal
+    # Who is it? Up to here a refusal is returned, not raised: the frames that it came through hold parts of the token.
 
-    async def _verified_async(
-        self, case: _Case, groups: RequirementSource | None, scopes: RequirementSource | None
-    ) -> TokenT_co:
-        needed = self._needed(scopes, groups)
+    def _verdict(self, sealed: _Sealed) -> _Verdict | CognitoVerifyError:
         try:
-            issuer, kid = self._opened(case)
-            key = await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings)
-            token, now = self._believed(case, key)
+            opened = self._opened(sealed)
+            issuer, kid = opened[2], opened[3]
+            return self._believed(opened, self._jwks.key(issuer.jwks_uri, kid, issuer.siblings))
         except CognitoVerifyError as error:
-            refusal = error.with_traceback(None)
-        else:
-            if needed:
-                needed.check(case.claims, now)
-            for check in self._checks:
-                answer = check(token)
-                _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
-            return token
-        raise refusal
+            return error.with_traceback(None)
 
-    def _opened(self, case: _Case) -> tuple[_Issuer, str]:
+    async def _verdict_async(self, sealed: _Sealed) -> _Verdict | CognitoVerifyError:
+        try:
+            opened = self._opened(sealed)
+            issuer, kid = opened[2], opened[3]
+            return self._believed(opened, await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings))
+        except CognitoVerifyError as error:
+            return error.with_traceback(None)
+
+    def _opened(self, sealed: _Sealed) -> _Opened:
         """Structure, algorithm, issuer: what the token claims, or what is remembered of it."""
-        raw = case.raw
-        if raw is None or raw == "":
-            raise MissingTokenError("token: expected one, found nothing")
-        if self._remembered_size and type(raw) is str and len(raw) <= self._max_token_bytes and raw.isascii():
-            case.digest = digest = sha256(raw.encode()).digest()
-            try:
-                with self._lock:
-                    case.remembered = remembered = self._remembered[digest]
-            except KeyError:
-                return self._opened_anew(case)
-            case.claims = remembered.claims
-            case.issuer = remembered.issuer
-            return remembered.issuer, remembered.kid
-        return self._opened_anew(case)
-
-    def _opened_anew(self, case: _Case) -> tuple[_Issuer, str]:
-        case.jws = jws = parse_compact(case.raw, self._max_token_bytes)
-        case.claims = claims = json_object("payload", jws.payload)
+        digest = self._digest(sealed)
+        if digest is not None:
+            with self._lock:
+                remembered = self._remembered.get(digest)
+            if remembered is not None:
+                return sealed, digest, remembered.issuer, remembered.kid, remembered, None, remembered.claims
+        jws = parse_compact(sealed.raw, self._max_token_bytes)
+        claims = json_object("payload", jws.payload)
         check_algorithm(jws, COGNITO_ALGORITHMS)
         iss = claims.get("iss")
         issuer = self._issuers.get(iss) if isinstance(iss, str) else None
         if issuer is None:  # looked up in our own list: a foreign `iss` costs no fetch and chooses no key
             raise InvalidIssuerError(f"iss: expected {self._expected_issuers()}, found {self._likely_issuer(iss)}")
-        case.issuer = issuer
-        return issuer, jws.kid
+        return sealed, digest, issuer, jws.kid, None, jws, claims
 
-    def _believed(self, case: _Case, key: VerifyingKey) -> tuple[TokenT_co, float]:
+    def _digest(self, sealed: _Sealed) -> bytes | None:
+        """Under which a token is remembered; None where it is not, or cannot be a token at all."""
+        raw = sealed.raw
+        if raw is None or (isinstance(raw, str) and not raw):
+            raise MissingTokenError("token: expected one, found nothing")
+        if not self._remembered_size or type(raw) is not str or len(raw) > self._max_token_bytes or not raw.isascii():
+            return None
+        return sha256(raw.encode()).digest()
+
+    def _believed(self, opened: _Opened, key: VerifyingKey) -> _Verdict:
         """Signature, time, token use, client, resource, other claims; of a remembered token key and time."""
+        sealed, digest, issuer, kid, remembered, jws, claims = opened
         now = self._clock()
-        remembered = case.remembered
-        if remembered is not None:
-            if remembered.key is key:
-                try:
-                    check_time(remembered.claims, now, self._leeway)
-                except TokenExpiredError:
-                    with self._lock:
-                        self._remembered.pop(case.digest, None)
-                    raise
-                return remembered.token, now
-            self._opened_anew(case)  # the key was replaced under its kid, or the set was fetched anew
-        jws, claims, issuer = case.jws, case.claims, case.issuer
+        if remembered is not None and remembered.key is key:
+            try:
+                check_time(claims, now, self._leeway)
+            except TokenExpiredError:
+                with self._lock:
+                    self._remembered.pop(digest, None)
+                raise
+            return remembered.token, claims, now, True
+        if jws is None:  # the key was replaced under its kid, or the set was fetched anew
+            jws = parse_compact(sealed.raw, self._max_token_bytes)
         pool = issuer.pool
         key.check_signature(jws)
         check_time_claims(claims)
         check_time(claims, now, self._leeway)
-        client_id = checked_client(
-            claims,
-            token_use=self._token_use,
-            client_ids=pool.client_ids,
-            resource=pool.resource,
-            expected=self._claims,
-        )
+        client_id = checked_client(claims, self._token_use, pool.client_ids, pool.resource, self._claims)
         kind: Any = AccessToken if claims["token_use"] == "access" else IdToken
-        token = kind(claims, jws.header, case.raw, client_id, pool.user_pool_id, pool.resource)
-        if case.digest is not None:
+        token = kind(claims, jws.header, sealed.raw, client_id, pool.user_pool_id, pool.resource)
+        if digest is not None:
             with self._lock:
-                self._remembered[case.digest] = _Remembered(token, claims, key, issuer, jws.kid)
-        return token, now
+                self._remembered[digest] = _Remembered(token, claims, key, issuer, kid)
+        return token, claims, now, False
 
-    def _needed(self, scopes: RequirementSource | None, groups: RequirementSource | None) -> _Needed | None:
-        """What the bearer must meet, the verifier's own requirements and the call's; None where there is nothing."""
-        if scopes is None and groups is None:
-            return self._always_needed
-        always = self._always_needed or _Needed(None, (), ())
-        return _Needed(
-            always.max_age,
-            always.scopes + _requirements("scopes", scopes),
-            always.groups + _requirements("groups", groups),
-        )
+    # May it? Requirements and checks, on every call.
+
+    def _granted(
+        self,
+        verdict: _Verdict | CognitoVerifyError,
+        groups: RequirementSource | None,
+        scopes: RequirementSource | None,
+    ) -> TokenT_co:
+        token = self._checked_bearer(verdict, groups, scopes)
+        for check in self._checks:
+            _check_answer(check, check(token))
+        return token
+
+    async def _granted_async(
+        self,
+        verdict: _Verdict | CognitoVerifyError,
+        groups: RequirementSource | None,
+        scopes: RequirementSource | None,
+    ) -> TokenT_co:
+        token = self._checked_bearer(verdict, groups, scopes)
+        for check in self._checks:
+            answer = check(token)
+            _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
+        return token
+
+    def _checked_bearer(
+        self,
+        verdict: _Verdict | CognitoVerifyError,
+        groups: RequirementSource | None,
+        scopes: RequirementSource | None,
+    ) -> TokenT_co:
+        """`max_age`, scopes, groups: the verifier's own requirements and the call's."""
+        needed = self._needed
+        if groups is not None or scopes is not None:  # read first: a senseless one is our fault, whatever the token is
+            needed = _Needed(
+                needed.max_age,
+                needed.scopes + _requirements("scopes", scopes),
+                needed.groups + _requirements("groups", groups),
+            )
+        if isinstance(verdict, CognitoVerifyError):
+            raise verdict
+        token: TokenT_co = verdict[0]
+        if needed is not _NOTHING_NEEDED:
+            needed.check(verdict[1], verdict[2])
+        return token
 
     def _expected_issuers(self) -> str:
         ids = sorted({pool.user_pool_id for pool in self._pools})
@@ -387,18 +401,16 @@ class _Needed(NamedTuple):
             check_groups(claims, required)
 
 
-class _Case:
-    """A token on its way through the rules. No repr shows what is in it."""
+_NOTHING_NEEDED = _Needed(None, (), ())
 
-    __slots__ = ("claims", "digest", "issuer", "jws", "raw", "remembered")
+
+class _Sealed:
+    """A raw token in a box without a repr: a report with the local variables of our frames must not show it."""
+
+    __slots__ = ("raw",)
 
     def __init__(self, raw: str | None) -> None:
         self.raw = raw
-        self.digest: bytes | None = None
-        self.remembered: _Remembered | None = None
-        self.issuer: _Issuer
-        self.jws: UnverifiedJws
-        self.claims: JsonObject
 
 
 class _Remembered:
@@ -425,28 +437,48 @@ class _Issuer:
         self.siblings = tuple(uri for uri in dict.fromkeys(pool.issuers.values()) if uri != jwks_uri)
 
 
+# Plain tuples: they pass through the hot path, where a class with fields costs 0.3 us more each.
+
+_Opened = tuple[
+    _Sealed,
+    bytes | None,  # its digest, where tokens are remembered
+    _Issuer,
+    str,  # kid
+    _Remembered | None,
+    UnverifiedJws | None,  # not of a remembered token
+    JsonObject,  # the claims
+]
+"""What a token claims; nobody has vouched for it yet."""
+
+_Verdict = tuple[Any, JsonObject, float, bool]
+"""A token that is what it says, its claims, the time of the verdict, and whether the token was seen before."""
+
+
 class _Observation:
-    """Tells the observer how a case ended."""
+    """Tells the observer how a verification ended."""
 
-    def __init__(self, observer: Observer, case: _Case) -> None:
+    def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._case = case
+        self.verdict: _Verdict | CognitoVerifyError | None = None
 
-    def __enter__(self) -> None:
-        self._started_at = time.perf_counter()
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         from cognito_verify.observer import VerificationEvent, notify  # only those who observe pay for it
 
-        verified = error is None
+        token, seen_before = None, False
+        if isinstance(self.verdict, tuple):
+            token, _, _, seen_before = self.verdict
         notify(
             self._observer,
             VerificationEvent(
-                code=None if verified else getattr(error, "code", "unforeseen"),
-                token_use=self._case.claims["token_use"] if verified else None,
-                user_pool_id=self._case.issuer.pool.user_pool_id if verified else None,
-                seen_before=self._case.remembered is not None,
-                seconds=time.perf_counter() - self._started_at,
+                code=None if error is None else error.code if isinstance(error, CognitoVerifyError) else "unforeseen",
+                token_use=None if token is None else token.token_use,
+                user_pool_id=None if token is None else token.user_pool_id,
+                seen_before=seen_before,
+                seconds=time.perf_counter() - self._started,
             ),
         )
 
@@ -478,16 +510,20 @@ def _members(user_pool: object) -> tuple[Any, ...]:
 
 def _issuers(pools: tuple[UserPool, ...]) -> dict[str, _Issuer]:
     issuers: dict[str, _Issuer] = {}
+    if len({pool.user_pool_id for pool in pools}) < len(pools):
+        raise ConfigurationError("user_pool: the same pool is there twice; give it all its client ids at once")
     for pool in pools:
         for issuer, jwks_uri in pool.issuers.items():
             if issuer in issuers:
-                raise ConfigurationError(f"user_pool: {pool.user_pool_id} is there twice, by its issuer {issuer}")
+                raise ConfigurationError(f"user_pool: the issuer {issuer} belongs to two of the pools")
             issuers[issuer] = _Issuer(pool, jwks_uri)
     return issuers
 
 
-def _bundled(pool: UserPool) -> KeySet:
-    keys = KeySet.from_jwks(str(pool.jwks))
+def _bundled(pool: UserPool) -> KeySet | None:
+    if pool.jwks is None:
+        return None
+    keys = KeySet.from_jwks(pool.jwks)
     if not keys:
         raise ConfigurationError(f"jwks: expected keys of pool {pool.user_pool_id}, found no usable RS256 key")
     return keys
@@ -512,8 +548,8 @@ def _requirements(option: str, source: RequirementSource | None) -> tuple[Requir
 
 
 def _seconds(option: str, value: float) -> float:
-    if type(value) not in (int, float) or not 0 <= value < float("inf"):
-        raise ConfigurationError(f"{option}: expected seconds, 0 or more, found {shown(value)}")
+    if type(value) not in (int, float) or not 0 <= value <= _MOST_SECONDS:
+        raise ConfigurationError(f"{option}: expected seconds, from 0 to a hundred years, found {shown(value)}")
     return value
 
 
@@ -545,5 +581,5 @@ def _renew_after_fork() -> None:
         verifier._after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+with suppress(AttributeError):  # on Windows, where nothing forks
     os.register_at_fork(after_in_child=_renew_after_fork)
