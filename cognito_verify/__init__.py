@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from cognito_verify.context import current_token
     from cognito_verify.errors import (
         AccessDeniedError,
         CheckFailedError,
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from cognito_verify.jws import bearer_token
     from cognito_verify.pool import UserPool
     from cognito_verify.requirements import all_of, any_of
-    from cognito_verify.tokens import AccessToken, IdToken, current_token
+    from cognito_verify.tokens import AccessToken, IdToken
     from cognito_verify.verifier import CognitoVerifier
 else:
     # Loaded when first asked for (PEP 562): importing the package costs next to nothing, and whoever needs the errors
@@ -84,7 +85,7 @@ else:
         "bearer_token": "jws",
         "AccessToken": "tokens",
         "IdToken": "tokens",
-        "current_token": "tokens",
+        "current_token": "context",
     }
 
     def __getattr__(name):

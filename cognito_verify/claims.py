@@ -112,7 +112,7 @@ def checked_client(
         RFC 8707 section 2.
     """
     use = claims.get("token_use")
-    if use != token_use and (token_use is not None or use not in ("access", "id")):
+    if use not in ("access", "id") or (token_use is not None and use != token_use):
         raise _wrong_token_use(use, token_use)
 
     if use == "access":
@@ -172,9 +172,9 @@ def check_scopes(claims: JsonObject, required: Requirement) -> None:
     Raises:
         InsufficientScopeError: Its challenge names scopes that would do.
     """
-    found = scopes_of(claims)
+    is_id_token = claims["token_use"] == "id"
+    found = frozenset() if is_id_token else scopes_of(claims)
     if not required.is_met_by(found):
-        is_id_token = claims["token_use"] == "id"
         instead = "an ID token, which has no scopes; send the access token" if is_id_token else _listed(found)
         raise InsufficientScopeError(f"scope: expected {required}, found {instead}", scopes=required.names)
 

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _SHOWN_CHARACTERS = 64
-_NOT_IN_A_QUOTED_STRING = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")  # RFC 6750 section 3: error_description
+_NOT_IN_A_QUOTED_STRING = r"[^\x20\x21\x23-\x5b\x5d-\x7e]"  # RFC 6750 section 3: error_description
 
 
 class CognitoVerifyError(Exception):
@@ -238,4 +238,4 @@ def shown(value: object) -> str:
 
 
 def _quotable(text: str) -> str:
-    return _NOT_IN_A_QUOTED_STRING.sub("?", text.replace('"', "'"))
+    return re.sub(_NOT_IN_A_QUOTED_STRING, "?", text.replace('"', "'"))

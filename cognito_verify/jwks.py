@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypedDict, TypeVar
 
@@ -29,6 +29,7 @@ __all__ = ["JwksCache", "JwksStatus"]
 _MAX_RESPONSE_BYTES = 512 * 1024
 _MAX_BACKOFF = 300.0  # seconds
 _REFRESH_PATIENCE = 1.0  # seconds for which a caller waits for new keys while the old ones may still be served
+_SHOWN_CHARACTERS = 200  # of a foreign error
 _TIMER_SLACK = 0.02  # seconds by which a wait may end early
 _NEVER, _FOREVER = float("-inf"), float("inf")
 _NO_KEYS = KeySet({}, COGNITO_ALGORITHMS)
@@ -172,8 +173,7 @@ class JwksCache:
     def status(self) -> dict[str, JwksStatus]:
         """How the keys of each JWKS URI stand, for a health endpoint. Fetches nothing."""
         with self._lock:
-            now = self._clock()
-            return {uri: self._status(source, now) for uri, source in self._sources.items()}
+            return {uri: self._status(source, self._settled(source)) for uri, source in self._sources.items()}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("key caches do not pickle: build one per process")
@@ -187,29 +187,27 @@ class JwksCache:
     def _search(self, jwks_uri: str, kid: str, siblings: Sequence[str]) -> _Search[VerifyingKey]:
         give_up_at = time.monotonic() + self._deadline
         source = self._sources[jwks_uri]
-        waited = False
         self._end_if_overdue(source.flight)
-        while True:
-            with self._lock:
-                now = self._settled(source)
-                key = self._usable(source, now).get(kid)
-                if key is not None and (waited or source.held.is_fresh(now)):
-                    return key
-                # Whoever finds stale keys refreshes them, unless another one is about to; the others do not wait.
-                flight = None if key is not None or waited else source.flight
-                started = None if waited else self._started(source, now, on_demand=key is None)
-                flight = flight or started
-            if flight is None:
-                break
-            self._launch(started)
-            if key is not None and self._background_refresh:
+        with self._lock:
+            now = self._settled(source)
+            key = self._usable(source, now).get(kid)
+            if key is not None and source.held.is_fresh(now):
                 return key
+            # Whoever finds stale keys refreshes them, unless another one is about to; the others do not wait.
+            started = self._started(source, now, give_up_at, on_demand=key is None)
+            flight = source.flight if key is None else started
+        self._launch(started)
+        if flight is not None and not (key is not None and self._background_refresh):
             patience = give_up_at - time.monotonic()
             yield flight, patience if key is None else min(patience, _REFRESH_PATIENCE)
             self._end_if_overdue(flight)
-            waited = True
+            with self._lock:
+                now = self._settled(source)
+                key = self._usable(source, now).get(kid)
         if key is not None:
             return key
+        if flight is not None and not flight.is_done():
+            raise self._unavailable([source], now)
         if source.error is not None and source.is_absent:
             if not any(self._usable(self._sources[uri], now) for uri in siblings):
                 yield from self._fetch_all(siblings, give_up_at)
@@ -220,8 +218,8 @@ class JwksCache:
             raise self._unavailable([source], now)
         raise UnknownKeyError(
             f"kid: expected a key that {jwks_uri} publishes, found {shown(kid)}: signed by another pool, forged, "
-            "or by a key that was withdrawn" + ("" if waited else "; keys were fetched a moment ago"),
-            transient=not waited,
+            "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if flight is None else ""),
+            transient=flight is None,
         )
 
     def _fetch_all(self, uris: Sequence[str], give_up_at: float | None = None) -> _Search[None]:
@@ -233,10 +231,10 @@ class JwksCache:
             self._end_if_overdue(source.flight)
             with self._lock:
                 now = self._settled(source)
-                flight = source.flight
-                started = None if source.held.until == _FOREVER else self._started(source, now, on_demand=True)
+                is_bundled = source.held.until == _FOREVER
+                started = None if is_bundled else self._started(source, now, give_up_at, on_demand=True)
+                flights.append(source.flight)
             self._launch(started)
-            flights += [flight or started]
         for flight in flights:
             if flight is not None:
                 yield flight, give_up_at - time.monotonic()
@@ -247,11 +245,10 @@ class JwksCache:
     def _settled(self, source: _Source) -> float:
         """The time, after what a clock that was set back means for the source."""
         now = self._clock()
-        if source.fetched_at is not None and now < source.fetched_at:  # stale from now, and `max_stale` runs from now
-            self._hold(source, source.held.keys, now - self._ttl)
-            source.attempted_at = None
-        elif source.attempted_at is not None and now < source.attempted_at:
-            source.attempted_at = None
+        if source.attempted_at is not None and now < source.attempted_at:
+            source.attempted_at = None  # the cooldown is over
+            if source.fetched_at is not None:  # the keys are stale from now, and `max_stale` runs from now
+                self._hold(source, source.held.keys, now - self._ttl)
         return now
 
     def _usable(self, source: _Source, now: float) -> KeySet:
@@ -268,7 +265,7 @@ class JwksCache:
 
     def _unavailable(self, sources: Sequence[_Source], now: float) -> KeysUnavailableError:
         waits = [self._wait_before_fetch(source, now, on_demand=True) for source in sources]
-        causes = "; ".join(f"{source.uri}: {source.error or 'not fetched'}" for source in sources)
+        causes = "; ".join(f"{source.uri}: {source.error or 'no answer yet'}" for source in sources)
         return KeysUnavailableError(
             f"keys: the token cannot be judged without the pool's keys ({causes}); next fetch in {min(waits):.0f} s",
             retry_after=min(waits),
@@ -291,19 +288,20 @@ class JwksCache:
 
     # Flights: one fetch at a time for each URI, in a thread that nobody waits for longer than the deadline.
 
-    def _started(self, source: _Source, now: float, *, on_demand: bool) -> _Flight | None:
+    def _started(self, source: _Source, now: float, give_up_at: float, *, on_demand: bool) -> _Flight | None:
         """A new flight, to be launched once the lock is released, or None where none is allowed now."""
         if source.flight is not None or self._wait_before_fetch(source, now, on_demand=on_demand):
             return None
         source.attempted_at = now
-        source.flight = _Flight(source, now, self._deadline)
+        source.flight = _Flight(source, now, give_up_at)
         return source.flight
 
     def _launch(self, flight: _Flight | None) -> None:
         if flight is None:
             return
+        flight.thread = threading.Thread(target=self._fly, args=(flight,), name="cognito-verify-jwks", daemon=True)
         try:
-            threading.Thread(target=self._fly, args=(flight,), name="cognito-verify-jwks", daemon=True).start()
+            flight.thread.start()
         except RuntimeError as error:  # no thread to be had, or the interpreter is about to end
             self._land(flight, _FetchFailure(f"no thread for the fetch: {error}", is_worth_a_retry=False))
         if self._background_refresh:
@@ -312,6 +310,7 @@ class JwksCache:
     def _fly(self, flight: _Flight) -> None:
         outcome: KeySet | _FetchFailure = _FetchFailure("the fetch ended unforeseen", is_worth_a_retry=False)
         try:
+            _import_for_fetch(with_requests=self._fetch is None, with_observer=self._observer is not None)
             outcome = _key_set(self._body(flight))
         except _FetchFailure as failure:
             outcome = failure
@@ -342,10 +341,14 @@ class JwksCache:
             else:
                 source.failures += 1
                 source.error, source.is_absent = str(outcome), outcome.is_absent
+                if (
+                    source.fetched_at is not None
+                ):  # a clock set back to before this fetch must not make them fresh again
+                    source.held = source.held._replace(since=flight.started_at)
             age = None if source.fetched_at is None else flight.started_at - source.fetched_at
             flight.end()
         if isinstance(outcome, _FetchFailure):
-            import logging  # 4 ms that a process whose fetches succeed never pays
+            import logging
 
             level = logging.INFO if outcome.is_absent else logging.WARNING
             logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.uri, outcome)
@@ -356,7 +359,7 @@ class JwksCache:
         if flight is not None and flight.seconds_left() <= _TIMER_SLACK:
             flight.shut()
             failure = _FetchFailure(f"no complete answer within {self._deadline:g} s", is_worth_a_retry=False)
-            self._land(flight, failure, is_over=False)
+            self._land(flight, failure, is_over=not flight.has_thread())
 
     def _hold(self, source: _Source, keys: KeySet, fetched_at: float) -> None:
         source.fetched_at = fetched_at
@@ -372,19 +375,20 @@ class JwksCache:
             with self._lock:
                 now = self._settled(source)
                 if source.fetched_at is not None and now >= source.fetched_at + 0.8 * self._ttl:
-                    started = self._started(source, now, on_demand=False)
+                    started = self._started(source, now, time.monotonic() + self._deadline, on_demand=False)
             self._launch(started)
 
     def _start_refresher(self) -> None:
         with self._lock:
-            if self._refresher is None:
+            if self._refresher is None or not self._refresher.is_alive():
                 self._refresher = threading.Thread(
                     target=_refresh_until_gone,
                     args=(weakref.ref(self), min(1.0, self._ttl / 10)),
                     name="cognito-verify-refresh",
                     daemon=True,
                 )
-                self._refresher.start()
+                with suppress(RuntimeError):  # no thread to be had: the next fetch tries again
+                    self._refresher.start()
 
     def _after_fork(self) -> None:
         """What a child process must not inherit: a lock that is held for ever, and threads that it does not have."""
@@ -392,6 +396,7 @@ class JwksCache:
         self._refresher = None
         for source in self._sources.values():
             if source.flight is not None:
+                source.flight.abandon()
                 source.flight = source.attempted_at = None
 
 
@@ -425,13 +430,14 @@ class _Source:
 class _Flight:
     """One fetch on its way: its deadline, its sockets, and whoever waits for it."""
 
-    def __init__(self, source: _Source, started_at: float, seconds: float) -> None:
+    def __init__(self, source: _Source, started_at: float, give_up_at: float) -> None:
         from concurrent.futures import Future  # 5 ms that a process with its keys at hand never pays
 
         self.source = source
         self.started_at = started_at
+        self.thread: threading.Thread | None = None
         self._launched_at = time.monotonic()
-        self._give_up_at = self._launched_at + seconds
+        self._give_up_at = give_up_at
         self._future: Future[None] = Future()
         self._connections: list[_Connection] = []
 
@@ -440,6 +446,9 @@ class _Flight:
 
     def seconds_taken(self) -> float:
         return time.monotonic() - self._launched_at
+
+    def has_thread(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
 
     def is_done(self) -> bool:
         return self._future.done()
@@ -466,12 +475,22 @@ class _Flight:
         Timeouts cannot do that: they start anew with each byte. `shutdown` of the plain socket, since TLS's own would
         pull the connection from under the thread that reads from it.
         """
+        for plain in self._sockets():
+            with suppress(OSError):
+                socket.socket.shutdown(plain, socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """Close what a child process inherits of the flight, which goes on in the parent: nothing is sent."""
+        for plain in self._sockets():
+            with suppress(OSError):
+                os.close(plain.detach())
+
+    def _sockets(self) -> Iterator[socket.socket]:
         for connection in list(self._connections):
             layer = getattr(connection, "sock", None)
             plain = getattr(layer, "socket", layer)  # TLS inside TLS wraps the socket instead of being one
             if isinstance(plain, socket.socket):
-                with suppress(OSError):
-                    socket.socket.shutdown(plain, socket.SHUT_RDWR)
+                yield plain
 
 
 class _Connection(Protocol):
@@ -508,12 +527,30 @@ def _called(fetch: Callable[[str, float], bytes], uri: str, seconds: float) -> b
         message = f"fetch= says that the issuer has no keys ({type(error).__name__})"
         raise _FetchFailure(message, is_worth_a_retry=False, is_absent=True) from None
     except Exception as error:  # noqa: BLE001 - a caller's own callback: whatever it raises, there are no keys
-        raise _FetchFailure(f"fetch= raised {type(error).__name__}: {error}", is_worth_a_retry=False) from None
+        raise _FetchFailure(f"fetch= raised {_named(error)}", is_worth_a_retry=False) from None
+
+
+def _import_for_fetch(*, with_requests: bool, with_observer: bool) -> None:
+    """Import what a fetch needs, 60 to 90 ms that a process with its keys at hand never pays.
+
+    A process that forks waits for it: its child would find half-imported modules, and keep them.
+    """
+    with _IMPORTING:
+        if with_requests:
+            pass
+        if with_observer:
+            pass
 
 
 def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
-    import requests  # 60 to 90 ms that a process with its keys at hand never pays
+    import requests
     from requests.adapters import HTTPAdapter
+
+    class UnredirectedSession(requests.Session):
+        """Sees no redirects: requests would read the body of one whole, however large, even if it is not followed."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
 
     class WatchedAdapter(HTTPAdapter):
         """Shows each connection to the flight before it connects: the deadline holds for the handshake too."""
@@ -525,7 +562,7 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
             return pool
 
     left = max(0.001, flight.seconds_left())
-    with requests.Session() as session:  # of its own: no cookie, no pooled connection from before a freeze
+    with UnredirectedSession() as session:  # of its own: no cookie, no pooled connection from before a freeze
         session.mount("https://", WatchedAdapter())
         session.mount("http://", WatchedAdapter())
         session.auth = _no_auth
@@ -545,7 +582,7 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
                         raise _FetchFailure("the answer is over 512 KiB", is_worth_a_retry=False)
                 return body
         except (OSError, ValueError) as error:  # requests' own are OSErrors; a socket that is shut raises either
-            raise _FetchFailure(_root_cause(error), is_worth_a_retry=True) from None
+            raise _FetchFailure(_named(_root_cause(error)), is_worth_a_retry=True) from None
 
 
 def _check_answer(response: requests.Response) -> None:
@@ -580,10 +617,15 @@ def _key_set(body: object) -> KeySet:
     return keys
 
 
-def _root_cause(error: BaseException) -> str:
+def _root_cause(error: BaseException) -> BaseException:
     while error.__context__ is not None:
         error = error.__context__
-    return f"{type(error).__name__}: {error}"
+    return error
+
+
+def _named(error: BaseException) -> str:
+    """The error in a line of its own making: what an endpoint sends may be long, and try to start a line of a log."""
+    return f"{type(error).__name__}: {repr(str(error)[:_SHOWN_CHARACTERS])[1:-1]}"
 
 
 def _tell(observer: Observer, flight: _Flight, outcome: KeySet | _FetchFailure, age: float | None) -> None:
@@ -612,13 +654,15 @@ def _refresh_until_gone(cache: weakref.ref[JwksCache], interval: float) -> None:
         time.sleep(interval)
 
 
+_IMPORTING = threading.Lock()
 _caches: weakref.WeakSet[JwksCache] = weakref.WeakSet()
 
 
 def _renew_after_fork() -> None:
+    _IMPORTING.release()
     for cache in list(_caches):
         cache._after_fork()
 
 
 with suppress(AttributeError):  # on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_renew_after_fork)
+    os.register_at_fork(before=_IMPORTING.acquire, after_in_parent=_IMPORTING.release, after_in_child=_renew_after_fork)

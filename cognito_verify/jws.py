@@ -25,8 +25,8 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_CHARACTERS = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
 
 # A first word of this form is taken for a scheme, and shown: too short and too plain for a token.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19}")
-_SURROGATE_OR_NUL = re.compile("[\0\ud800-\udfff]")
+_SCHEME = r"[A-Za-z][A-Za-z0-9-]{0,19}"
+_SURROGATE_OR_NUL = "[\0\ud800-\udfff]"
 
 
 class UnverifiedJws:
@@ -62,7 +62,7 @@ def bearer_token(header_value: str | None) -> str:
     if not scheme or (scheme.lower() == "bearer" and not rest):
         found = "the scheme alone" if scheme else "nothing"
         raise MissingTokenError(f"Authorization: expected a bearer token, found {found}")
-    if scheme.lower() != "bearer" and rest and _SCHEME.fullmatch(scheme):
+    if scheme.lower() != "bearer" and rest and re.fullmatch(_SCHEME, scheme):
         raise MissingTokenError(f"Authorization: expected the scheme 'Bearer', found {scheme!r}")
     tokens = rest if scheme.lower() == "bearer" else [scheme, *rest]
     if len(tokens) > 1 or "," in tokens[0]:
@@ -220,7 +220,7 @@ def _check_strings_and_depth(where: str, value: JsonObject) -> None:
         inner: list[Any] = []
         for container in level:
             members = [*container, *container.values()] if isinstance(container, dict) else container
-            if any(isinstance(one, str) and _SURROGATE_OR_NUL.search(one) for one in members):
+            if any(isinstance(one, str) and re.search(_SURROGATE_OR_NUL, one) for one in members):
                 raise MalformedTokenError(f"{where}: expected Unicode text in strings, found a surrogate or a NUL")
             inner += [one for one in members if isinstance(one, (dict, list))]
         if not inner:

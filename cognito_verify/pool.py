@@ -21,14 +21,15 @@ __all__ = ["JwksSource", "UserPool", "pool_named_in"]
 JwksSource = Mapping[str, object] | str | os.PathLike[str]
 """Known keys: a JWKS (RFC 7517 section 5) as a mapping, as JSON text (it starts with `{`) or as the path of a file."""
 
+# Patterns are compiled at their first use: all of them together would cost every cold start 1 ms.
 _JWKS_PATH = "/.well-known/jwks.json"
 _REGION = r"[a-z]{2,8}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}"
-_USER_POOL_ID = re.compile(rf"({_REGION})_[0-9A-Za-z]{{1,55}}")
-_AWS_ISSUER = re.compile(rf"https://(?:issuer-)?cognito-idp\.({_REGION})\.[a-z0-9.-]+/([\w-]{{1,90}})", re.ASCII)
-_SHOWN_PATH = re.compile(r"[\w.~/\\: -]{1,120}")
-_VISIBLE_ASCII = re.compile(r"[!#-\[\]_a-z~]+")  # no space, no control character, none of "\^`{|}
+_USER_POOL_ID = rf"({_REGION})_[0-9A-Za-z]{{1,55}}"
+_AWS_ISSUER = rf"https://(?:issuer-)?cognito-idp\.({_REGION})\.[a-z0-9.-]+/([\w-]{{1,90}})"
+_SHOWN_PATH = r"[\w.~/\\: -]{1,120}"
+_VISIBLE_ASCII = r"[!#-\[\]_a-z~]+"  # no space, no control character, none of "\^`{|}
 
-_NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")  # no user name, nothing exotic
+_NETLOC = r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?"  # no user name, nothing exotic
 
 # The DNS suffix of each partition of botocore's partitions.json, by the start of its regions; the first takes the rest.
 _DNS_SUFFIXES = {
@@ -124,7 +125,7 @@ class UserPool:
         served_at = f"{endpoint}/{user_pool_id}"
         if issuer is not None:
             issuers: tuple[str, ...] = (_url("issuer", issuer),)
-        elif region := _USER_POOL_ID.fullmatch(user_pool_id):
+        elif region := re.fullmatch(_USER_POOL_ID, user_pool_id):
             issuers = (served_at, *_issuers_of(user_pool_id, region[1], (), None))
         else:
             issuers = (served_at,)
@@ -185,12 +186,12 @@ class UserPool:
 
 def pool_named_in(issuer: str) -> tuple[str, str] | None:
     """Region and pool id that a foreign `iss` of AWS's form names. For messages only: nothing vouches for it."""
-    match = _AWS_ISSUER.fullmatch(issuer)
+    match = re.fullmatch(_AWS_ISSUER, issuer, re.ASCII)
     return None if match is None else (match[1], match[2])
 
 
 def _region_of(user_pool_id: str) -> str:
-    match = _USER_POOL_ID.fullmatch(user_pool_id) if isinstance(user_pool_id, str) else None
+    match = re.fullmatch(_USER_POOL_ID, user_pool_id) if isinstance(user_pool_id, str) else None
     if match is None:
         raise ConfigurationError(
             "user_pool_id: expected '<region>_<letters and digits>' such as 'us-east-1_AbCdEfGhI', "
@@ -243,13 +244,19 @@ def _check_word(option: str, value: object) -> None:
 
 def _url(option: str, value: object, *, query: bool = False) -> str:
     """`value` if it is an absolute http(s) URL with nothing in it that readers take in two ways."""
-    if isinstance(value, str) and _VISIBLE_ASCII.fullmatch(value) and "#" not in value and (query or "?" not in value):
+    if (
+        isinstance(value, str)
+        and re.fullmatch(_VISIBLE_ASCII, value)
+        and "#" not in value
+        and (query or "?" not in value)
+    ):
         try:
             parts = urlsplit(value)
+            is_port = parts.port is None or parts.port > 0
         except ValueError:
-            parts = urlsplit("")
+            parts, is_port = urlsplit(""), False
         # The host as a whole: `hostname` of older Pythons reads `[::1].example.com` as `::1` (CVE-2025-0938).
-        if parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc):
+        if parts.scheme in ("http", "https") and re.fullmatch(_NETLOC, parts.netloc) and is_port:
             return value
     raise ConfigurationError(
         f"{option}: expected an https URL without user name, fragment{'' if query else ', query'}, found {shown(value)}"
@@ -293,7 +300,7 @@ def _jwks_text(jwks: JwksSource) -> str:
     except (OSError, ValueError) as error:
         # Whoever gives a key's text instead of a path must not find it in a log: only what looks like a path is shown.
         path = os.fspath(jwks)
-        named = f" {path}" if isinstance(path, str) and _SHOWN_PATH.fullmatch(path) else ""
+        named = f" {path}" if isinstance(path, str) and re.fullmatch(_SHOWN_PATH, path) else ""
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
     raise ConfigurationError(
         f"jwks: expected a JWKS as a mapping, as JSON text starting with '{{' or as a file in UTF-8{named} ({reason})"

@@ -7,8 +7,6 @@ copied on the way out, since a remembered token is handed to many callers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Self
@@ -16,7 +14,7 @@ from typing import Any, NoReturn, Self
 from cognito_verify.claims import groups_of, scopes_of
 from cognito_verify.jws import JsonObject
 
-__all__ = ["AccessToken", "IdToken", "VerifiedToken", "current_token", "token_in_context"]
+__all__ = ["AccessToken", "IdToken", "VerifiedToken"]
 
 
 class VerifiedToken(Mapping[str, Any]):
@@ -255,21 +253,3 @@ class IdToken(VerifiedToken):
     def custom(self) -> JsonObject:
         """The attributes `custom:*`, without the prefix."""
         return {name.removeprefix("custom:"): self[name] for name in self if name.startswith("custom:")}
-
-
-_current: ContextVar[AccessToken | IdToken | None] = ContextVar("cognito_verify_token", default=None)
-
-
-def current_token() -> AccessToken | IdToken | None:
-    """The verified token of the request that is being handled, or None outside of one. Adapters set it."""
-    return _current.get()
-
-
-@contextmanager
-def token_in_context(token: AccessToken | IdToken) -> Iterator[None]:
-    """Make `token` the current one, for adapters; it is cleared however the block ends."""
-    before = _current.set(token)
-    try:
-        yield
-    finally:
-        _current.reset(before)
