@@ -341,9 +341,7 @@ class JwksCache:
             else:
                 source.failures += 1
                 source.error, source.is_absent = str(outcome), outcome.is_absent
-                if (
-                    source.fetched_at is not None
-                ):  # a clock set back to before this fetch must not make them fresh again
+                if source.fetched_at is not None:  # a clock set back to before this fetch makes them no fresher
                     source.held = source.held._replace(since=flight.started_at)
             age = None if source.fetched_at is None else flight.started_at - source.fetched_at
             flight.end()
@@ -549,7 +547,7 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
     class UnredirectedSession(requests.Session):
         """Sees no redirects: requests would read the body of one whole, however large, even if it is not followed."""
 
-        def get_redirect_target(self, resp: requests.Response) -> None:
+        def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is requests'
             return None
 
     class WatchedAdapter(HTTPAdapter):

@@ -22,10 +22,12 @@ ROOMS = (
     "requirements",
     "claims",
     "tokens",
+    "context",
     "verifier",
     "aws_lambda",
     "integrations",
     "testing",
+    "pytest_plugin",
     "cli",
 )
 # The rooms that may import what is installed beside the package. Anything else is the standard library's or nobody's.
@@ -33,6 +35,7 @@ THIRD_PARTY = {
     "cachetools": ROOMS,
     "cryptography": ("keys", "testing"),
     "jose": ("keys",),
+    "pytest": ("pytest_plugin",),
     "requests": ("jwks",),
 }
 # What one file of integrations/ may import where that is not simply the package of the same name.
