@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypedDict, TypeVar
 
 from cognito_verify.errors import ConfigurationError, KeysUnavailableError, UnknownKeyError, shown
 from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, VerifyingKey
@@ -437,7 +437,7 @@ class _Flight:
         self._launched_at = time.monotonic()
         self._give_up_at = give_up_at
         self._future: Future[None] = Future()
-        self._connections: list[_Connection] = []
+        self._connections: list[Any] = []  # urllib3's, for their `sock`
 
     def seconds_left(self) -> float:
         return self._give_up_at - time.monotonic()
@@ -463,7 +463,7 @@ class _Flight:
 
         await asyncio.wait({asyncio.wrap_future(self._future)}, timeout=max(0.0, seconds))
 
-    def watch(self, connection: _Connection) -> _Connection:
+    def watch(self, connection: Any) -> Any:
         self._connections.append(connection)
         return connection
 
@@ -489,12 +489,6 @@ class _Flight:
             plain = getattr(layer, "socket", layer)  # TLS inside TLS wraps the socket instead of being one
             if isinstance(plain, socket.socket):
                 yield plain
-
-
-class _Connection(Protocol):
-    """What is needed of a connection: its socket, once it has one."""
-
-    sock: Any
 
 
 class _FetchFailure(Exception):

@@ -251,7 +251,7 @@ class CognitoVerifier(Generic[TokenT_co]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("verifiers do not pickle: build one per process")
 
-    # Who is it? Up to here a refusal is returned, not raised: the frames that it came through hold parts of the token.
+    # Who is it? In here a refusal is returned, not raised: the frames that it came through hold parts of the token.
 
     def _verdict(self, sealed: _Sealed) -> _Verdict | CognitoVerifyError:
         try:
