@@ -12,6 +12,8 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypedDict, TypeVar
 
 from cognito_verify.errors import ConfigurationError, KeysUnavailableError, UnknownKeyError, shown
@@ -123,10 +125,15 @@ class JwksCache:
         """Name a URI from which keys may be asked, with the keys that are known already, if any.
 
         Bundled keys are the operator's word: they do not age, and they stay until a fetch replaces them.
+
+        Raises:
+            ConfigurationError: Other keys are bundled for this URI already.
         """
         with self._lock:
             source = self._sources.setdefault(jwks_uri, _Source(jwks_uri))
             if bundled is not None and source.fetched_at is None:
+                if source.held.keys and not source.held.keys.is_same(bundled):
+                    raise ConfigurationError(f"jwks: two different sets of known keys for {jwks_uri}")
                 source.held = _Held(bundled, _NEVER, _FOREVER)
 
     def key(self, jwks_uri: str, kid: str, siblings: Sequence[str] = ()) -> VerifyingKey:
@@ -196,6 +203,7 @@ class JwksCache:
             # Whoever finds stale keys refreshes them, unless another one is about to; the others do not wait.
             started = self._started(source, now, give_up_at, on_demand=key is None)
             flight = source.flight if key is None else started
+            is_answered, error, is_absent = True, source.error, source.is_absent
         self._launch(started)
         if flight is not None and not (key is not None and self._background_refresh):
             patience = give_up_at - time.monotonic()
@@ -204,17 +212,18 @@ class JwksCache:
             with self._lock:
                 now = self._settled(source)
                 key = self._usable(source, now).get(kid)
+                is_answered, error, is_absent = flight.is_done(), source.error, source.is_absent
         if key is not None:
             return key
-        if flight is not None and not flight.is_done():
+        if not is_answered:
             raise self._unavailable([source], now)
-        if source.error is not None and source.is_absent:
+        if error is not None and is_absent:
             if not any(self._usable(self._sources[uri], now) for uri in siblings):
                 yield from self._fetch_all(siblings, give_up_at)
             others = [self._sources[uri] for uri in siblings]
             if not any(self._usable(other, self._clock()) for other in others):
                 raise self._unavailable([source, *others], now)
-        elif source.error is not None or not self._usable(source, now):
+        elif error is not None or not self._usable(source, now):
             raise self._unavailable([source], now)
         raise UnknownKeyError(
             f"kid: expected a key that {jwks_uri} publishes, found {shown(kid)}: signed by another pool, forged, "
@@ -232,7 +241,9 @@ class JwksCache:
             with self._lock:
                 now = self._settled(source)
                 is_bundled = source.held.until == _FOREVER
-                started = None if is_bundled else self._started(source, now, give_up_at, on_demand=True)
+                # Each has its own time: what is left of this caller's might be too little, and a failure is remembered.
+                over_at = time.monotonic() + self._deadline
+                started = None if is_bundled else self._started(source, now, over_at, on_demand=True)
                 flights.append(source.flight)
             self._launch(started)
         for flight in flights:
@@ -245,7 +256,7 @@ class JwksCache:
     def _settled(self, source: _Source) -> float:
         """The time, after what a clock that was set back means for the source."""
         now = self._clock()
-        if source.attempted_at is not None and now < source.attempted_at:
+        if now < max(source.attempted_at or _NEVER, source.fetched_at or _NEVER):
             source.attempted_at = None  # the cooldown is over
             if source.fetched_at is not None:  # the keys are stale from now, and `max_stale` runs from now
                 self._hold(source, source.held.keys, now - self._ttl)
@@ -299,6 +310,7 @@ class JwksCache:
     def _launch(self, flight: _Flight | None) -> None:
         if flight is None:
             return
+        import_module("logging")  # 4 ms; before anything that may be in the way of a fork, see _import_for_fetch
         flight.thread = threading.Thread(target=self._fly, args=(flight,), name="cognito-verify-jwks", daemon=True)
         try:
             flight.thread.start()
@@ -324,7 +336,7 @@ class JwksCache:
             try:
                 return _requested(flight, self._timeout)
             except _FetchFailure as failure:
-                if not failure.is_worth_a_retry or flight.seconds_left() <= 0:
+                if not failure.is_worth_a_retry or flight.seconds_left() <= 0 or flight.is_done():
                     raise
         return _requested(flight, self._timeout)
 
@@ -355,9 +367,9 @@ class JwksCache:
 
     def _end_if_overdue(self, flight: _Flight | None) -> None:
         if flight is not None and flight.seconds_left() <= _TIMER_SLACK:
-            flight.shut()
             failure = _FetchFailure(f"no complete answer within {self._deadline:g} s", is_worth_a_retry=False)
             self._land(flight, failure, is_over=not flight.has_thread())
+            flight.shut()
 
     def _hold(self, source: _Source, keys: KeySet, fetched_at: float) -> None:
         source.fetched_at = fetched_at
@@ -437,7 +449,7 @@ class _Flight:
         self._launched_at = time.monotonic()
         self._give_up_at = give_up_at
         self._future: Future[None] = Future()
-        self._connections: list[Any] = []  # urllib3's, for their `sock`
+        self._layers: list[Any] = []  # plain sockets and TLS over them
 
     def seconds_left(self) -> float:
         return self._give_up_at - time.monotonic()
@@ -463,9 +475,8 @@ class _Flight:
 
         await asyncio.wait({asyncio.wrap_future(self._future)}, timeout=max(0.0, seconds))
 
-    def watch(self, connection: Any) -> Any:
-        self._connections.append(connection)
-        return connection
+    def watch(self, layer: Any) -> None:
+        self._layers.append(layer)
 
     def shut(self) -> None:
         """Shut the sockets, so that a thread that waits for a server's next byte comes back.
@@ -478,17 +489,15 @@ class _Flight:
                 socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """Close what a child process inherits of the flight, which goes on in the parent: nothing is sent."""
+        """Close the sockets that are still open, without a word to the other side: a child's share of its parent's."""
         for plain in self._sockets():
             with suppress(OSError):
                 os.close(plain.detach())
+        self._layers.clear()
 
     def _sockets(self) -> Iterator[socket.socket]:
-        for connection in list(self._connections):
-            layer = getattr(connection, "sock", None)
-            plain = getattr(layer, "socket", layer)  # TLS inside TLS wraps the socket instead of being one
-            if isinstance(plain, socket.socket):
-                yield plain
+        for layer in list(self._layers):
+            yield getattr(layer, "socket", layer)  # TLS inside TLS wraps its socket instead of being one
 
 
 class _FetchFailure(Exception):
@@ -527,11 +536,12 @@ def _import_for_fetch(*, with_requests: bool, with_observer: bool) -> None:
 
     A process that forks waits for it: its child would find half-imported modules, and keep them.
     """
-    with _IMPORTING:
+    with _importing:
+        _watch_forks()  # now: hooks run last registered first, and this one may not wait with logging's lock held
         if with_requests:
-            pass
+            import_module("requests.adapters")
         if with_observer:
-            pass
+            import_module("cognito_verify.observer")
 
 
 def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
@@ -545,13 +555,17 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
             return None
 
     class WatchedAdapter(HTTPAdapter):
-        """Shows each connection to the flight before it connects: the deadline holds for the handshake too."""
+        """Shows each socket to the flight as soon as there is one: the deadline holds for the handshake too."""
 
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
             pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-            connection_class = pool.ConnectionCls
-            pool.ConnectionCls = lambda *args, **kwargs: flight.watch(connection_class(*args, **kwargs))
+            pool.ConnectionCls = type("Watched", (pool.ConnectionCls,), {"__setattr__": set_and_watch})
             return pool
+
+    def set_and_watch(connection: object, name: str, value: object) -> None:
+        if name == "sock" and value is not None:
+            flight.watch(value)  # now: http.client forgets a socket while the body of a last answer is still read
+        object.__setattr__(connection, name, value)
 
     left = max(0.001, flight.seconds_left())
     with UnredirectedSession() as session:  # of its own: no cookie, no pooled connection from before a freeze
@@ -575,6 +589,8 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
                 return body
         except (OSError, ValueError) as error:  # requests' own are OSErrors; a socket that is shut raises either
             raise _FetchFailure(_named(_root_cause(error)), is_worth_a_retry=True) from None
+        finally:
+            flight.abandon()  # urllib3 leaves a socket that breaks off in the wrong moment to the garbage collector
 
 
 def _check_answer(response: requests.Response) -> None:
@@ -646,15 +662,32 @@ def _refresh_until_gone(cache: weakref.ref[JwksCache], interval: float) -> None:
         time.sleep(interval)
 
 
-_IMPORTING = threading.Lock()
 _caches: weakref.WeakSet[JwksCache] = weakref.WeakSet()
+_importing = threading.RLock()  # one thread may import and, in the midst of it, fork
+
+
+def _wait_for_imports() -> None:
+    # Not for ever: what is imported may itself wait for something that another hook of this fork holds.
+    _importing.acquire(timeout=2.0)
+
+
+def _go_on_importing() -> None:
+    with suppress(RuntimeError):  # it was not acquired in time
+        _importing.release()
 
 
 def _renew_after_fork() -> None:
-    _IMPORTING.release()
+    global _importing  # noqa: PLW0603 - the thread that held it does not exist here
+    _importing = threading.RLock()
     for cache in list(_caches):
         cache._after_fork()
 
 
-with suppress(AttributeError):  # on Windows, where nothing forks
-    os.register_at_fork(before=_IMPORTING.acquire, after_in_parent=_IMPORTING.release, after_in_child=_renew_after_fork)
+@lru_cache(maxsize=1)
+def _watch_forks() -> None:
+    with suppress(AttributeError):  # on Windows, where nothing forks
+        os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on_importing)
+
+
+with suppress(AttributeError):
+    os.register_at_fork(after_in_child=_renew_after_fork)

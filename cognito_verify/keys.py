@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, NoReturn
 
+import jose.backends.cryptography_backend  # fails where python-jose would fall back to slow and leaky Python
 import jose.jwk
 from jose.exceptions import JWKError
 
@@ -30,7 +31,12 @@ COGNITO_ALGORITHMS = ("RS256",)
 _RSA_BITS = range(2_048, 8_192 + 1)
 _RSA_EXPONENTS = range(3, 2**32 + 1)
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
-_CURVES = {"ES256": ("P-256", 32), "ES384": ("P-384", 48), "ES512": ("P-521", 66)}  # RFC 7518 sections 3.4 and 6.2.1
+# By algorithm (RFC 7518 section 3.4): the curve and the prime of its field (NIST SP 800-186 section 3.2.1).
+_CURVES = {
+    "ES256": ("P-256", 2**256 - 2**224 + 2**192 + 2**96 - 1),
+    "ES384": ("P-384", 2**384 - 2**128 - 2**96 + 2**32 - 1),
+    "ES512": ("P-521", 2**521 - 1),
+}
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", *_CURVES})
 
 
@@ -114,6 +120,10 @@ class KeySet(Mapping[str, VerifyingKey]):
 
     def __getitem__(self, kid: str) -> VerifyingKey:
         return self._keys[kid]
+
+    def is_same(self, other: KeySet) -> bool:
+        """Whether both hold the same keys under the same names."""
+        return self.keys() == other.keys() and all(key.is_same(other[kid]) for kid, key in self.items())
 
     @property
     def by_kid(self) -> Mapping[str, VerifyingKey]:
@@ -208,10 +218,12 @@ def _rsa_numbers(jwk: Mapping[str, object]) -> dict[str, str]:
 
 
 def _ec_numbers(jwk: Mapping[str, object]) -> dict[str, str]:
-    size = next((size for curve, size in _CURVES.values() if curve == jwk.get("crv")), 0)
+    prime = next((prime for curve, prime in _CURVES.values() if curve == jwk.get("crv")), 0)
     for coordinate in ("x", "y"):
-        if len(_octets(jwk, coordinate)) != size:
-            raise ValueError("coordinate of another length than the curve's (RFC 7518 section 6.2.1.2)")
+        octets = _octets(jwk, coordinate)
+        # As long as the field's elements (RFC 7518 section 6.2.1.2) and one of them: others would be reduced to one.
+        if len(octets) != (prime.bit_length() + 7) // 8 or int.from_bytes(octets, "big") >= prime:
+            raise ValueError("no coordinate of the curve")
     return {"kty": "EC", **{member: str(jwk[member]) for member in ("crv", "x", "y")}}
 
 

@@ -329,7 +329,10 @@ class CognitoVerifier(Generic[TokenT_co]):
         groups: RequirementSource | None,
         scopes: RequirementSource | None,
     ) -> TokenT_co:
-        token = self._checked_bearer(verdict, groups, scopes)
+        try:
+            token = self._checked_bearer(verdict, groups, scopes)
+        finally:
+            del verdict
         for check in self._checks:
             _check_answer(check, check(token))
         return token
@@ -340,7 +343,10 @@ class CognitoVerifier(Generic[TokenT_co]):
         groups: RequirementSource | None,
         scopes: RequirementSource | None,
     ) -> TokenT_co:
-        token = self._checked_bearer(verdict, groups, scopes)
+        try:
+            token = self._checked_bearer(verdict, groups, scopes)
+        finally:
+            del verdict
         for check in self._checks:
             answer = check(token)
             _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
@@ -361,7 +367,10 @@ class CognitoVerifier(Generic[TokenT_co]):
                 needed.groups + _requirements("groups", groups),
             )
         if isinstance(verdict, CognitoVerifyError):
-            raise verdict
+            try:
+                raise verdict
+            finally:
+                del verdict  # else the error, its traceback and this frame hold each other, and the raw token
         token: TokenT_co = verdict[0]
         if needed is not _NOTHING_NEEDED:
             needed.check(verdict[1], verdict[2])
@@ -471,6 +480,7 @@ class _Observation:
         token, seen_before = None, False
         if isinstance(self.verdict, tuple):
             token, _, _, seen_before = self.verdict
+        self.verdict = None
         notify(
             self._observer,
             VerificationEvent(
@@ -490,12 +500,12 @@ def _pools(
         if client_id is _NOT_SAID:
             raise ConfigurationError("client_id: expected the app client(s); client_id=None accepts any client")
         return (UserPool(user_pool, client_id=client_id, jwks=jwks, jwks_uri=jwks_uri),)
-    if client_id is not _NOT_SAID or jwks is not None or jwks_uri is not None:
-        raise ConfigurationError("client_id, jwks and jwks_uri belong to a pool's id: UserPool objects carry their own")
-    pools = (user_pool,) if isinstance(user_pool, UserPool) else tuple(_members(user_pool))
+    pools = (user_pool,) if isinstance(user_pool, UserPool) else _members(user_pool)
     for pool in pools:
         if not isinstance(pool, UserPool):
             raise ConfigurationError(f"user_pool: expected UserPool objects in the collection, found {shown(pool)}")
+    if client_id is not _NOT_SAID or jwks is not None or jwks_uri is not None:
+        raise ConfigurationError("client_id, jwks and jwks_uri belong to a pool's id: UserPool objects carry their own")
     return pools
 
 
@@ -510,8 +520,10 @@ def _members(user_pool: object) -> tuple[Any, ...]:
 
 def _issuers(pools: tuple[UserPool, ...]) -> dict[str, _Issuer]:
     issuers: dict[str, _Issuer] = {}
-    if len({pool.user_pool_id for pool in pools}) < len(pools):
-        raise ConfigurationError("user_pool: the same pool is there twice; give it all its client ids at once")
+    ids = [pool.user_pool_id for pool in pools]
+    for user_pool_id in ids:
+        if ids.count(user_pool_id) > 1:
+            raise ConfigurationError(f"user_pool: {user_pool_id} is there twice; give one UserPool all its client ids")
     for pool in pools:
         for issuer, jwks_uri in pool.issuers.items():
             if issuer in issuers:

@@ -60,14 +60,14 @@ def nested(draw: st.DrawFn, depth: int = 3) -> tuple[Requirement, Callable[[froz
     return make(*[one for one, _ in parts]), lambda held: judge(is_met(held) for _, is_met in parts)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(nested())
 def test_nesting_means_what_it_says(pair: tuple[Requirement, Callable[[frozenset[str]], bool]]) -> None:
     one, is_met = pair
     assert met(one) == {held for held in HOLDINGS if is_met(held)}
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(nested())
 def test_the_alternatives_are_the_smallest_sets_that_are_enough(
     pair: tuple[Requirement, Callable[[frozenset[str]], bool]],
@@ -151,7 +151,7 @@ def test_an_empty_or_senseless_setting_never_becomes_no_requirement(
 
 @pytest.mark.parametrize("source", ["", " ", "a b", "a\t"], ids=ascii)
 def test_an_option_is_one_name_without_white_space(source: str) -> None:
-    with pytest.raises(ConfigurationError, match="^groups: expected names without white space, found ") as refusal:
+    with pytest.raises(ConfigurationError, match=r"^groups: expected names without white space, found ") as refusal:
         requirement("groups", source)
     assert type(refusal.value) is ConfigurationError
     assert requirement("groups", source.strip().replace(" ", "-") or "a") is not None

@@ -1,0 +1,65 @@
+"""The token of the request that is being handled: there inside, gone outside, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from cognito_verify.context import current_token, token_in_context
+from cognito_verify.testing import FakeUserPool
+from cognito_verify.tokens import AccessToken
+
+
+def token_of(username: str) -> AccessToken:
+    pool = FakeUserPool()
+    return pool.verifier().verify(pool.access_token(username=username))
+
+
+def test_there_is_a_token_inside_and_none_outside() -> None:
+    token = token_of("ada")
+    assert current_token() is None
+    with token_in_context(token):
+        assert current_token() is token
+    assert current_token() is None
+
+
+@pytest.mark.parametrize("raised", [ValueError("no"), KeyboardInterrupt(), SystemExit()], ids=repr)
+def test_the_token_is_gone_however_the_block_ends(raised: BaseException) -> None:
+    with pytest.raises(type(raised)), token_in_context(token_of("ada")):
+        raise raised
+    assert current_token() is None
+
+
+def test_an_inner_request_gives_the_outer_one_its_token_back() -> None:
+    outer, inner = token_of("ada"), token_of("bob")
+    with token_in_context(outer):
+        with token_in_context(inner):
+            assert current_token() is inner
+        assert current_token() is outer
+
+
+def test_a_thread_has_no_token_of_another() -> None:
+    found: list[object] = []
+    with token_in_context(token_of("ada")):
+        thread = threading.Thread(target=lambda: found.append(current_token()))
+        thread.start()
+        thread.join()
+    assert found == [None]
+
+
+def test_tasks_have_their_own_tokens() -> None:
+    async def handled(token: AccessToken, barrier: asyncio.Barrier) -> None:
+        with token_in_context(token):
+            await barrier.wait()
+            assert current_token() is token
+            await barrier.wait()
+        assert current_token() is None
+
+    async def main() -> None:
+        barrier = asyncio.Barrier(3)
+        await asyncio.gather(*(handled(token_of(name), barrier) for name in ("ada", "bob", "eve")))
+        assert current_token() is None
+
+    asyncio.run(main())
