@@ -765,9 +765,11 @@ def test_the_observer_is_told_of_each_fetch(endpoint: Endpoint, clock: Clock, ki
     cache = made(endpoint, clock, observer=told.append)
     endpoint.answer, good = DOWN, endpoint.answer
     refused(cache, kid, KeysUnavailableError)
+    flights_over()  # the observer is told last, when nobody waits any more
     endpoint.answer = good
     clock.now += 10
     cache.key(URI, kid)
+    flights_over()
     endpoint.answer = DOWN
     clock.now += HOUR
     cache.key(URI, kid)
