@@ -9,7 +9,7 @@ ready := sh tools/venv.sh .venv
 .PHONY: help demo test lint bench test-lowest format clean
 
 help:
-	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
+	@echo 'make demo         a user pool on this machine, a user who logs in, and the real tokens verified and refused'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make bench        the figures of the README, measured on this machine'

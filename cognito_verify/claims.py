@@ -117,12 +117,12 @@ def checked_client(
 
     if use == "access":
         client_id = claims.get("client_id")
-        if type(client_id) is not str or (client_ids is not None and client_id not in client_ids):
+        if type(client_id) is not str or not client_id or (client_ids is not None and client_id not in client_ids):
             raise _wrong_client("client_id", client_id, client_ids)
     else:
         audiences = _audiences(claims.get("aud"))
-        client_id = next((one for one in audiences if client_ids is None or one in client_ids), None)
-        if client_id is None:
+        client_id = next((one for one in audiences if client_ids is None or one in client_ids), "")
+        if not client_id:
             raise _wrong_client("aud", claims.get("aud"), client_ids)
 
     if resource is not None and use == "access" and resource not in _audiences(claims.get("aud")):
@@ -152,7 +152,7 @@ def check_expected_claims(claims: JsonObject, expected: ExpectedClaims) -> None:
 
 
 def check_max_age(claims: JsonObject, max_age: float, now: float) -> None:
-    """The user authenticated at most `max_age` seconds ago (RFC 9470 section 4; `iat` where there is no `auth_time`).
+    """The user authenticated at most `max_age` seconds ago (RFC 9470 section 6; `iat` where there is no `auth_time`).
 
     Raises:
         ReauthenticationRequiredError
@@ -239,7 +239,10 @@ def _wrong_token_use(found: object, token_use: str | None) -> InvalidTokenUseErr
 
 def _wrong_client(name: str, found: object, client_ids: Collection[str] | None) -> InvalidClientError:
     expected = "the id of an app client" if client_ids is None else f"one of {_listed(client_ids)}"
-    return InvalidClientError(f"{name}: expected {expected}, found {shown(found)}: the token is for another app client")
+    return InvalidClientError(
+        f"{name}: expected {expected}, found {shown(found)}: a token for another app client; "
+        "send one of yours, or add that client to client_id="
+    )
 
 
 def _wrong_resource(found: object, resource: str) -> InvalidResourceError:

@@ -233,7 +233,10 @@ def shown(value: object) -> str:
     """What an unverified token says, made safe for a message: escaped by `repr` and cut short."""
     if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
         return f"{value[:_SHOWN_CHARACTERS]!r}..."
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = type(value).__name__
     return text if len(text) <= 2 * _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 

@@ -6,6 +6,7 @@ The only room that imports requests. Which URI is asked is the configuration's t
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -33,6 +34,7 @@ _MAX_BACKOFF = 300.0  # seconds
 _REFRESH_PATIENCE = 1.0  # seconds for which a caller waits for new keys while the old ones may still be served
 _SHOWN_CHARACTERS = 200  # of a foreign error
 _TIMER_SLACK = 0.02  # seconds by which a wait may end early
+_MOST_SECONDS = 100 * 366 * 86_400  # of an option
 _NEVER, _FOREVER = float("-inf"), float("inf")
 _NO_KEYS = KeySet({}, COGNITO_ALGORITHMS)
 _T = TypeVar("_T")
@@ -75,7 +77,8 @@ class JwksCache:
         clock: Seconds since the epoch. Not monotonic: a restored SnapStart image must see that time has passed.
 
     Raises:
-        ConfigurationError: A duration that is negative or no number.
+        ConfigurationError: A duration that is negative, over a hundred years or no number, or another option of a
+            wrong type.
 
     Source: "Verifying JSON web tokens", Amazon Cognito Developer Guide; RFC 7517 section 5.
     """
@@ -103,6 +106,8 @@ class JwksCache:
                 raise ConfigurationError(f"{name}: expected {least} seconds, found {shown(value)}")
         if type(retries) is not int or retries < 0:
             raise ConfigurationError(f"retries: expected a number, 0 or more, found {shown(retries)}")
+        if not isinstance(background_refresh, bool):
+            raise ConfigurationError(f"background_refresh: expected True or False, found {shown(background_refresh)}")
         for name, function in {"fetch": fetch, "observer": observer, "clock": clock}.items():
             if not callable(function) and (function is not None or name == "clock"):
                 raise ConfigurationError(f"{name}: expected a callable, found {type(function).__name__}")
@@ -124,7 +129,8 @@ class JwksCache:
     def add_source(self, jwks_uri: str, bundled: KeySet | None = None) -> None:
         """Name a URI from which keys may be asked, with the keys that are known already, if any.
 
-        Bundled keys are the operator's word: they do not age, and they stay until a fetch replaces them.
+        Bundled keys are the operator's word: they do not age, and they stay until a fetch replaces them. Where a fetch
+        has brought keys already, these stay. Whoever shares the cache shares the keys of a URI.
 
         Raises:
             ConfigurationError: Other keys are bundled for this URI already.
@@ -212,7 +218,7 @@ class JwksCache:
             with self._lock:
                 now = self._settled(source)
                 key = self._usable(source, now).get(kid)
-                is_answered, error, is_absent = flight.is_done(), source.error, source.is_absent
+                is_answered, error, is_absent = flight.has_landed, source.error, source.is_absent
         if key is not None:
             return key
         if not is_answered:
@@ -226,7 +232,7 @@ class JwksCache:
         elif error is not None or not self._usable(source, now):
             raise self._unavailable([source], now)
         raise UnknownKeyError(
-            f"kid: expected a key that {jwks_uri} publishes, found {shown(kid)}: signed by another pool, forged, "
+            f"kid: expected a key that {source.name} publishes, found {shown(kid)}: signed by another pool, forged, "
             "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if flight is None else ""),
             transient=flight is None,
         )
@@ -256,7 +262,7 @@ class JwksCache:
     def _settled(self, source: _Source) -> float:
         """The time, after what a clock that was set back means for the source."""
         now = self._clock()
-        if now < max(source.attempted_at or _NEVER, source.fetched_at or _NEVER):
+        if any(before is not None and now < before for before in (source.attempted_at, source.fetched_at)):
             source.attempted_at = None  # the cooldown is over
             if source.fetched_at is not None:  # the keys are stale from now, and `max_stale` runs from now
                 self._hold(source, source.held.keys, now - self._ttl)
@@ -267,8 +273,11 @@ class JwksCache:
 
     def _wait_before_fetch(self, source: _Source, now: float, *, on_demand: bool) -> float:
         """Seconds until a fetch is allowed. On demand: for an unknown `kid`, or without keys that may be served."""
-        if source.attempted_at is None or (not source.failures and not source.held.is_fresh(now)):
+        if source.attempted_at is None:
             return 0.0
+        has_run_out = not source.failures and not source.held.is_fresh(now)
+        if has_run_out and not (on_demand and self._usable(source, now)):
+            return 0.0  # `ttl` is what parts one refresh from the next, even where it is shorter than the cooldown
         wait = self._cooldown
         if not on_demand:
             wait = max(wait, min(self._cooldown * 2 ** min(source.failures - 1, 32), _MAX_BACKOFF))
@@ -276,9 +285,10 @@ class JwksCache:
 
     def _unavailable(self, sources: Sequence[_Source], now: float) -> KeysUnavailableError:
         waits = [self._wait_before_fetch(source, now, on_demand=True) for source in sources]
-        causes = "; ".join(f"{source.uri}: {source.error or 'no answer yet'}" for source in sources)
+        causes = "; ".join(f"{source.name}: {source.error or 'no answer yet'}" for source in sources)
         return KeysUnavailableError(
-            f"keys: the token cannot be judged without the pool's keys ({causes}); next fetch in {min(waits):.0f} s",
+            f"keys: the token cannot be judged without the pool's keys ({causes}); next fetch in {min(waits):.0f} s. "
+            "Is the endpoint within reach from here (network, proxy)? jwks= brings the keys along",
             retry_after=min(waits),
         )
 
@@ -336,34 +346,42 @@ class JwksCache:
             try:
                 return _requested(flight, self._timeout)
             except _FetchFailure as failure:
-                if not failure.is_worth_a_retry or flight.seconds_left() <= 0 or flight.is_done():
+                if not failure.is_worth_a_retry or flight.seconds_left() <= 0 or flight.has_landed:
                     raise
         return _requested(flight, self._timeout)
 
     def _land(self, flight: _Flight, outcome: KeySet | _FetchFailure, *, is_over: bool = True) -> None:
         source = flight.source
-        with self._lock:
-            if is_over and source.flight is flight:
-                source.flight = None  # not before: while a thread that was given up on lives, no other starts
-            if flight.is_done():
-                return  # given up on long ago: nobody vouches for what came so late
-            if isinstance(outcome, KeySet):
-                self._hold(source, outcome, flight.started_at)
-                source.failures, source.error, source.is_absent = 0, None, False
-            else:
-                source.failures += 1
-                source.error, source.is_absent = str(outcome), outcome.is_absent
-                if source.fetched_at is not None:  # a clock set back to before this fetch makes them no fresher
-                    source.held = source.held._replace(since=flight.started_at)
-            age = None if source.fetched_at is None else flight.started_at - source.fetched_at
-            flight.end()
-        if isinstance(outcome, _FetchFailure):
-            import logging
+        try:
+            with self._lock:
+                if is_over and source.flight is flight:
+                    source.flight = None  # not before: while a thread that was given up on lives, no other starts
+                if flight.has_landed:
+                    return  # given up on long ago: nobody vouches for what came so late
+                flight.has_landed = True
+                age = self._settle(source, flight.started_at, outcome)
+            # Before the callers go on: when they have answered, a Lambda function stands still.
+            if isinstance(outcome, _FetchFailure):
+                import logging
 
-            level = logging.INFO if outcome.is_absent else logging.WARNING
-            logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.uri, outcome)
-        if self._observer is not None:
-            _tell(self._observer, flight, outcome, age)
+                level = logging.INFO if outcome.is_absent else logging.WARNING
+                logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.name, outcome)
+            if self._observer is not None:
+                _tell(self._observer, flight, outcome, age)
+        finally:
+            flight.end()
+
+    def _settle(self, source: _Source, started_at: float, outcome: KeySet | _FetchFailure) -> float | None:
+        """Write down how a fetch went; returns how old the keys were when it started, if there are any."""
+        if isinstance(outcome, KeySet):
+            self._hold(source, outcome, started_at)
+            source.failures, source.error, source.is_absent = 0, None, False
+        else:
+            source.failures += 1
+            source.error, source.is_absent = str(outcome), outcome.is_absent
+            if source.fetched_at is not None:  # a clock set back to before this fetch makes them no fresher
+                source.held = source.held._replace(since=started_at)
+        return None if source.fetched_at is None else started_at - source.fetched_at
 
     def _end_if_overdue(self, flight: _Flight | None) -> None:
         if flight is not None and flight.seconds_left() <= _TIMER_SLACK:
@@ -424,10 +442,11 @@ class _Held(NamedTuple):
 class _Source:
     """All that is known of one JWKS URI."""
 
-    __slots__ = ("attempted_at", "error", "failures", "fetched_at", "flight", "held", "is_absent", "uri")
+    __slots__ = ("attempted_at", "error", "failures", "fetched_at", "flight", "held", "is_absent", "name", "uri")
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self.name = uri.partition("?")[0]  # for messages: a signed URL's query is a secret
         self.held = _Held(_NO_KEYS, _NEVER, _NEVER)
         self.fetched_at: float | None = None  # when the fetch of the held keys started
         self.attempted_at: float | None = None  # when the last fetch started
@@ -446,6 +465,7 @@ class _Flight:
         self.source = source
         self.started_at = started_at
         self.thread: threading.Thread | None = None
+        self.has_landed = False
         self._launched_at = time.monotonic()
         self._give_up_at = give_up_at
         self._future: Future[None] = Future()
@@ -460,11 +480,10 @@ class _Flight:
     def has_thread(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
 
-    def is_done(self) -> bool:
-        return self._future.done()
-
     def end(self) -> None:
-        self._future.set_result(None)
+        """Let go on whoever waits."""
+        if not self._future.done():
+            self._future.set_result(None)
 
     def wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -633,7 +652,8 @@ def _root_cause(error: BaseException) -> BaseException:
 
 def _named(error: BaseException) -> str:
     """The error in a line of its own making: what an endpoint sends may be long, and try to start a line of a log."""
-    return f"{type(error).__name__}: {repr(str(error)[:_SHOWN_CHARACTERS])[1:-1]}"
+    text = re.sub(r"(?<=//)\S*@|\?\S*", "...", str(error)[:5_000])  # a proxy's password, a signed URL's query
+    return f"{type(error).__name__}: {repr(text[:_SHOWN_CHARACTERS])[1:-1]}"
 
 
 def _tell(observer: Observer, flight: _Flight, outcome: KeySet | _FetchFailure, age: float | None) -> None:
@@ -642,7 +662,7 @@ def _tell(observer: Observer, flight: _Flight, outcome: KeySet | _FetchFailure, 
     notify(
         observer,
         FetchEvent(
-            jwks_uri=flight.source.uri,
+            jwks_uri=flight.source.name,
             error=str(outcome) if isinstance(outcome, _FetchFailure) else None,
             keys=len(outcome) if isinstance(outcome, KeySet) else 0,
             seconds=flight.seconds_taken(),
@@ -652,7 +672,7 @@ def _tell(observer: Observer, flight: _Flight, outcome: KeySet | _FetchFailure, 
 
 
 def _is_duration(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _FOREVER
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
 
 
 def _refresh_until_gone(cache: weakref.ref[JwksCache], interval: float) -> None:

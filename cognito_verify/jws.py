@@ -9,7 +9,7 @@ from json import JSONDecoder
 from json.scanner import make_scanner
 from typing import Any
 
-from cognito_verify.errors import MalformedTokenError, MissingTokenError, shown
+from cognito_verify.errors import MalformedTokenError, MissingTokenError, TokenError, shown
 
 __all__ = ["JsonObject", "UnverifiedJws", "base64url_decoded", "bearer_token", "json_object", "parse_compact"]
 
@@ -24,8 +24,11 @@ _PADDING = ("", "", "==", "=")  # by length % 4; a length of 1 is refused before
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_CHARACTERS = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
 
-# A first word of this form is taken for a scheme, and shown: too short and too plain for a token.
-_SCHEME = r"[A-Za-z][A-Za-z0-9-]{0,19}"
+# A scheme in front of something else (RFC 9110 section 11.1: a token): short, without the two dots of a JWS or the
+# `{"` in base64url that one starts with. Shown where it is plain. And the usual ones, known also where nothing follows.
+_SCHEME = r"(?!eyJ|.*\..*\.)[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}"
+_SHOWN_SCHEME = r"[A-Za-z][A-Za-z0-9_.+-]*"
+_SCHEMES = frozenset({"basic", "digest", "dpop", "hoba", "negotiate", "ntlm", "aws4-hmac-sha256"})
 _SURROGATE_OR_NUL = "[\0\ud800-\udfff]"
 
 
@@ -55,18 +58,28 @@ def bearer_token(header_value: str | None) -> str:
 
     Source: RFC 6750 section 2.1; RFC 9110 section 11.4.
     """
+    token = _token_or_refusal(header_value)
+    del header_value  # a report with the local variables of this frame must not show it
+    if isinstance(token, TokenError):
+        raise token
+    return token
+
+
+def _token_or_refusal(header_value: object) -> str | TokenError:
     if header_value is not None and not isinstance(header_value, str):
-        raise MalformedTokenError(f"Authorization: expected a str, found {type(header_value).__name__}")
+        return MalformedTokenError(f"Authorization: expected a str, found {type(header_value).__name__}")
     words = (header_value or "").replace("\t", " ").split(" ")
     scheme, *rest = [word for word in words if word] or [""]
     if not scheme or (scheme.lower() == "bearer" and not rest):
         found = "the scheme alone" if scheme else "nothing"
-        raise MissingTokenError(f"Authorization: expected a bearer token, found {found}")
-    if scheme.lower() != "bearer" and rest and re.fullmatch(_SCHEME, scheme):
-        raise MissingTokenError(f"Authorization: expected the scheme 'Bearer', found {scheme!r}")
+        return MissingTokenError(f"Authorization: expected a bearer token, found {found}")
+    is_another_scheme = re.fullmatch(_SCHEME, scheme) if rest else scheme.lower() in _SCHEMES
+    if scheme.lower() != "bearer" and is_another_scheme:
+        found = repr(scheme) if re.fullmatch(_SHOWN_SCHEME, scheme) else "another"
+        return MissingTokenError(f"Authorization: expected the scheme 'Bearer', found {found}")
     tokens = rest if scheme.lower() == "bearer" else [scheme, *rest]
     if len(tokens) > 1 or "," in tokens[0]:
-        raise MalformedTokenError("Authorization: expected one token, found more")
+        return MalformedTokenError("Authorization: expected one token, found more")
     return tokens[0]
 
 
@@ -88,7 +101,7 @@ def parse_compact(raw: object, max_token_bytes: int) -> UnverifiedJws:
         raise MalformedTokenError(f"token: expected at most {max_token_bytes} bytes, found {len(raw)}")
     if not raw.isascii():
         raise MalformedTokenError("token: expected base64url segments, found characters outside ASCII")
-    signing_input, _, signature = raw.rpartition(".")  # a partition takes a fourth of the time of a split
+    signing_input, _, signature = raw.rpartition(".")  # two partitions are faster than one split
     header, dot, payload = signing_input.partition(".")
     if not dot or "." in payload or " " in header:
         raise MalformedTokenError(f"token: expected three segments parted by '.', found {_likely_instead(raw)}")
@@ -105,12 +118,16 @@ def json_object(where: str, data: bytes) -> JsonObject:
 
     Raises:
         MalformedTokenError: Not UTF-8 (RFC 8259 section 8.1), no JSON object, a duplicate member at any depth (RFC 7515
-            section 4, RFC 8725 section 2.4), NaN or Infinity, a number that overflows, an integer of more than 40
+            section 4, RFC 8259 section 4), NaN or Infinity, a number that overflows, an integer of more than 40
             digits, more than 64 levels, a lone surrogate or a NUL.
     """
     text, value, end = "", None, 0
     try:
         text = data.decode().strip(" \t\n\r")  # the white space of RFC 8259 section 2
+        # Usual claims have no inner object and at most one list; to find that costs a fourth of counting the brackets.
+        is_plain = text.find("{", 1) < 0 and text.find("[", text.find("[") + 1) < 0
+        if not is_plain and text.count("{") + text.count("[") > _MAX_DEPTH:
+            _check_depth(where, text)
         value, end = _scan_once(text, 0)  # what `JSONDecoder.decode` does, without its search for white space
     except (ValueError, StopIteration, RecursionError):
         pass  # refused below, not here: inside the handler the error's __context__ would hold the token
@@ -118,10 +135,8 @@ def json_object(where: str, data: bytes) -> JsonObject:
         raise MalformedTokenError(
             f"{where}: expected a JSON object in UTF-8 without duplicate members, NaN or oversized numbers"
         )
-    # Only an escape brings in a lone surrogate or a NUL, and only many brackets a deep nesting. Usual claims have none,
-    # and at most one list; to find that costs a fourth of counting the brackets.
-    if "\\" in text or text.find("{", 1) >= 0 or text.find("[", text.find("[") + 1) >= 0:
-        _check_strings_and_depth(where, value)
+    if "\\" in text:  # only an escape brings in a lone surrogate or a NUL
+        _check_strings(where, value)
     return value
 
 
@@ -139,10 +154,17 @@ def base64url_decoded(where: str, segment: str) -> bytes:
             return a2b_base64(base64 + _PADDING[remainder] if remainder else base64, strict_mode=True)
         except ValueError:
             pass  # refused below: inside the handler the error's __context__ would hold the segment
-    raise MalformedTokenError(
-        f"{where}: expected canonical base64url without padding, found "
-        + (f"{len(segment)} characters that are not" if segment else "nothing")
-    )
+    raise MalformedTokenError(f"{where}: expected canonical base64url without padding, found {_flaw(segment)}")
+
+
+def _flaw(segment: str) -> str:
+    if not segment:
+        return "nothing"
+    if segment.split() != [segment]:
+        return "white space in it or around it"
+    if len(segment) % 4 == 1:
+        return f"{len(segment)} characters, which no bytes give: is the token cut off?"
+    return f"{len(segment)} characters that are not"
 
 
 def _header(segment: str) -> tuple[JsonObject, str, object]:
@@ -214,16 +236,28 @@ _STRICT_JSON: Any = JSONDecoder(
 _scan_once = make_scanner(_STRICT_JSON)
 
 
-def _check_strings_and_depth(where: str, value: JsonObject) -> None:
-    level: list[Any] = [value]  # the objects and arrays of one level
+def _check_depth(where: str, text: str) -> None:
+    # Before the text is read: what recursion costs is not ours to decide (`sys.setrecursionlimit`, a thread's stack).
+    outside_of_strings = re.sub(r'"(?:[^"\\]++|\\.)*+"', "", text)
+    brackets = re.sub(r"[^\[\]]+", "", outside_of_strings.replace("{", "[").replace("}", "]"))
     for _ in range(_MAX_DEPTH):
+        brackets = brackets.replace("[]", "")  # the innermost level
+    if brackets:
+        raise MalformedTokenError(f"{where}: expected at most {_MAX_DEPTH} levels of nesting, found more")
+
+
+def _check_strings(where: str, value: JsonObject) -> None:
+    strings: list[str] = []
+    level: list[Any] = [value]
+    while level:
         inner: list[Any] = []
         for container in level:
-            members = [*container, *container.values()] if isinstance(container, dict) else container
-            if any(isinstance(one, str) and re.search(_SURROGATE_OR_NUL, one) for one in members):
-                raise MalformedTokenError(f"{where}: expected Unicode text in strings, found a surrogate or a NUL")
-            inner += [one for one in members if isinstance(one, (dict, list))]
-        if not inner:
-            return
+            for one in [*container, *container.values()] if type(container) is dict else container:
+                kind = type(one)
+                if kind is str:
+                    strings.append(one)
+                elif kind is dict or kind is list:
+                    inner.append(one)
         level = inner
-    raise MalformedTokenError(f"{where}: expected at most {_MAX_DEPTH} levels of nesting, found more")
+    if re.search(_SURROGATE_OR_NUL, "".join(strings)):
+        raise MalformedTokenError(f"{where}: expected Unicode text in strings, found a surrogate or a NUL")

@@ -1,7 +1,7 @@
 """JWKs become verifying keys. The only room that imports python-jose, which would take almost anything as a key.
 
 A JWK is rebuilt from its numbers alone before python-jose sees it, and each key object is built once and kept: building
-it again for every token would cost four times the signature check.
+it again for every token would cost more than the signature check itself.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ class VerifyingKey:
 class KeySet(Mapping[str, VerifyingKey]):
     """The usable keys of a JWKS by `kid`, never changed after it is built.
 
-    Source: RFC 7517 sections 4 and 5; RFC 8725 section 3.5.
+    Source: RFC 7517 sections 4 and 5; RFC 7518 sections 3.3, 3.4 and 6.
     """
 
-    __slots__ = ("_keys", "algorithms")
+    __slots__ = ("_algorithms", "_keys")
 
     def __init__(self, keys: Mapping[str, VerifyingKey], algorithms: Collection[str]) -> None:
         self._keys = dict(keys)
-        self.algorithms = frozenset(algorithms)
+        self._algorithms = frozenset(algorithms)
 
     @classmethod
     def from_jwks(
@@ -121,13 +121,18 @@ class KeySet(Mapping[str, VerifyingKey]):
     def __getitem__(self, kid: str) -> VerifyingKey:
         return self._keys[kid]
 
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """What the keys may verify."""
+        return self._algorithms
+
     def is_same(self, other: KeySet) -> bool:
         """Whether both hold the same keys under the same names."""
         return self.keys() == other.keys() and all(key.is_same(other[kid]) for kid, key in self.items())
 
     @property
     def by_kid(self) -> Mapping[str, VerifyingKey]:
-        """The same keys as a plain dict, which answers `get` four times as fast: for the hot path, not for changes."""
+        """The same keys as a plain dict, which answers `get` faster: for the hot path, not for changes."""
         return self._keys
 
     def __iter__(self) -> Iterator[str]:

@@ -13,7 +13,8 @@ class VerificationEvent:
     """A token was verified, or refused.
 
     Attributes:
-        code: The error's code, or None for a verified token.
+        code: The error's code, or None for a verified token; "unforeseen" for what is no error of ours, such as a
+            cancelled task or a check that raises something else.
         token_use: "access" or "id" of a verified token, or None.
         user_pool_id: The pool of a verified token, or None.
         seen_before: Whether the verified-token cache knew the token.
@@ -32,7 +33,7 @@ class FetchEvent:
     """Keys were fetched, or not.
 
     Attributes:
-        jwks_uri: Where from; always a configured URI.
+        jwks_uri: Where from; always a configured URI, without its query.
         error: What went wrong, or None.
         keys: How many usable keys came.
         seconds: How long the fetch took.

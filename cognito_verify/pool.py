@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
 from types import MappingProxyType
+from typing import Literal
 from urllib.parse import urlsplit
 
 from cognito_verify.errors import ConfigurationError, shown
@@ -74,7 +75,7 @@ class UserPool:
         client_id: str | Collection[str] | None,
         resource: str | None = None,
         replica_regions: Collection[str] = (),
-        issuer_type: str | None = None,
+        issuer_type: Literal["ORIGINAL", "UPDATED"] | None = None,
         issuer: str | None = None,
         jwks_uri: str | None = None,
         jwks: JwksSource | None = None,
@@ -151,7 +152,7 @@ class UserPool:
         self._user_pool_id = user_pool_id
         self._client_ids = None if client_id is None else _client_ids(client_id)
         self._resource = resource
-        self._issuers = MappingProxyType({issuer: jwks_uri or issuer.rstrip("/") + _JWKS_PATH for issuer in issuers})
+        self._issuers = {issuer: jwks_uri or issuer.rstrip("/") + _JWKS_PATH for issuer in issuers}
         self._jwks = None if jwks is None else _jwks_text(jwks)
 
     @property
@@ -172,7 +173,7 @@ class UserPool:
     @property
     def issuers(self) -> Mapping[str, str]:
         """The JWKS URI of each accepted issuer."""
-        return self._issuers
+        return MappingProxyType(self._issuers)
 
     @property
     def jwks(self) -> str | None:
@@ -205,12 +206,13 @@ def _replicas(region: str, replica_regions: Collection[str]) -> tuple[str, ...]:
         raise ConfigurationError(
             f"replica_regions: expected a collection such as ('eu-west-1',), found {shown(replica_regions)}"
         )
+    replica_regions = tuple(replica_regions)
     for replica in replica_regions:
         if not isinstance(replica, str) or not re.fullmatch(_REGION, replica):
             raise ConfigurationError(f"replica_regions: expected regions such as 'eu-west-1', found {shown(replica)}")
         if _partition(replica) != _partition(region):
             raise ConfigurationError(f"replica_regions: {replica} is not in the AWS partition of {region}")
-    return tuple(replica_regions)
+    return replica_regions
 
 
 def _issuers_of(user_pool_id: str, region: str, replicas: tuple[str, ...], issuer_type: str | None) -> tuple[str, ...]:
@@ -230,6 +232,7 @@ def _client_ids(client_id: str | Collection[str]) -> frozenset[str]:
         client_id = (client_id,)
     elif not isinstance(client_id, Collection) or isinstance(client_id, (bytes, bytearray, Mapping)):
         raise ConfigurationError(f"client_id: expected a string or several, or None, found {shown(client_id)}")
+    client_id = tuple(client_id)
     if not client_id:
         raise ConfigurationError("client_id: an empty collection accepts no token; None accepts any client")
     for one in client_id:

@@ -71,7 +71,15 @@ TokenT_co = TypeVar("TokenT_co", bound=AccessToken | IdToken, covariant=True)
 Check = Callable[[Any], object]
 """Called with the verified token. Refuses by raising a `TokenError` or an `AccessDeniedError`; returns None."""
 
-_NOT_SAID: Any = object()
+
+class _NotSaid:
+    """The default of an option that must be said."""
+
+    def __repr__(self) -> str:
+        return "<must be said>"
+
+
+_NOT_SAID: Any = _NotSaid()
 _MOST_SECONDS = 100 * 366 * 86_400
 
 
@@ -91,7 +99,8 @@ class CognitoVerifier(Generic[TokenT_co]):
         jwks: With an id: known keys, so that no fetch is needed. A mapping, JSON text or a path.
         jwks_cache: A cache to share between verifiers.
         jwks_uri: With an id: where the keys are, instead of at the issuer.
-        observer: Called with one frozen event per decision or fetch, never with a token.
+        observer: Called with one frozen event per decision or fetch, never with a token. Fetches of a `jwks_cache` that
+            is passed in go to that cache's own observer. Whoever waits for a fetch waits for its observer.
         token_cache_size: How many verified tokens are remembered; 0 turns it off.
         max_token_bytes: Longer tokens are refused unread.
         clock: Seconds since the epoch.
@@ -149,7 +158,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         max_token_bytes: int = 16_384,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if token_use not in ("access", "id", None):
+        if token_use is not None and not (isinstance(token_use, str) and token_use in ("access", "id")):
             raise ConfigurationError(f"token_use: expected 'access', 'id' or None (either), found {shown(token_use)}")
         pools = _pools(user_pool, client_id=client_id, jwks=jwks, jwks_uri=jwks_uri)
         self._token_use = token_use
@@ -168,9 +177,8 @@ class CognitoVerifier(Generic[TokenT_co]):
         self._remembered_size = _count("token_cache_size", token_cache_size, at_least=0)
         self._issuers = _issuers(pools)
         self._pools = pools
-        for pool, bundled in [
-            (pool, _bundled(pool)) for pool in pools
-        ]:  # all are read before one is added to the cache
+        bundles = [_bundled(pool) for pool in pools]  # all are read before one is added
+        for pool, bundled in zip(pools, bundles, strict=True):
             for uri in pool.issuers.values():
                 self._jwks.add_source(uri, bundled)
         self._after_fork()
@@ -382,11 +390,17 @@ class CognitoVerifier(Generic[TokenT_co]):
         return f"an issuer of user pool {named}"
 
     def _likely_issuer(self, iss: object) -> str:
-        named = pool_named_in(iss) if isinstance(iss, str) else None
-        if any(str(iss).endswith(f"/{pool.user_pool_id}") for pool in self._pools):
+        if not isinstance(iss, str):
+            return shown(iss)
+        user_pool_id = iss.rpartition("/")[2]
+        if any(pool.user_pool_id == user_pool_id for pool in self._pools):
             instead = "that pool under an issuer which the configuration leaves out"
             return f"{shown(iss)}: {instead} (issuer_type=, replica_regions= or issuer= of UserPool)"
-        return shown(iss) if named is None else f"{shown(iss)}: issued by user pool {named[1]} of {named[0]}"
+        named = pool_named_in(iss)
+        if named is None:
+            return shown(iss)
+        region, user_pool_id = named
+        return f"{shown(iss)}: issued by user pool {user_pool_id} of {region}; is that the pool to verify?"
 
     def _after_fork(self) -> None:
         """A lock that another thread held is held for ever in the child, and its cache may be half changed."""

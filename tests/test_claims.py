@@ -345,7 +345,10 @@ def test_any_client_is_accepted_where_the_caller_says_so_but_there_must_be_one(p
 def test_a_token_for_another_client_says_which_ones_would_do(pool: FakeUserPool) -> None:
     verifier = built(pool, client_id=["a", "b"])
     refusal = refusal_of(InvalidClientError, lambda: verifier.verify(pool.access_token(client_id="other")))
-    assert str(refusal) == "client_id: expected one of 'a', 'b', found 'other': the token is for another app client"
+    assert str(refusal) == (
+        "client_id: expected one of 'a', 'b', found 'other': a token for another app client; "
+        "send one of yours, or add that client to client_id="
+    )
 
 
 def test_a_client_id_of_null_is_none(pool: FakeUserPool) -> None:
@@ -653,3 +656,9 @@ def test_what_a_token_says_cannot_break_out_of_a_message(pool: FakeUserPool) -> 
     assert refusal.challenge.count('error="') == 1
     long = refusal_of(InvalidClientError, lambda: built(pool).verify(pool.access_token(client_id="x" * 9_000)))
     assert len(str(long)) < 300
+
+
+def test_any_client_is_still_a_client(pool: FakeUserPool) -> None:
+    verifier = built(pool, client_id=None)
+    refusal_of(InvalidClientError, lambda: verifier.verify(pool.access_token(client_id="")))
+    assert verifier.verify(pool.access_token(client_id="whoever")).client_id == "whoever"

@@ -24,3 +24,7 @@ def test_every_python_snippet_runs(page: Path, caplog: pytest.LogCaptureFixture)
 def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_has_its_figures() -> None:
+    assert "<!-- figures" not in (ROOT / "README.md").read_text(encoding="utf-8")

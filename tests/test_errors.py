@@ -286,3 +286,8 @@ def test_an_applications_own_error_that_leaves_out_our_constructor_still_has_a_c
     error = SilentError("ada")
     assert (error.scopes, error.max_age, error.retry_after, error.transient) == ((), None, None, False)
     assert error.challenge == 'Bearer error="insufficient_scope", error_description="ada"'
+
+
+def test_a_number_too_long_to_be_written_is_named_by_its_type() -> None:
+    assert shown(10**5_000) == "int"
+    assert shown(10**30) == str(10**30)

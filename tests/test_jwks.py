@@ -911,3 +911,30 @@ def test_the_room_loads_on_a_platform_that_does_not_fork(monkeypatch: pytest.Mon
     monkeypatch.delattr("os.register_at_fork")
     room = runpy.run_path(cognito_verify.jwks.__file__)
     assert room["JwksCache"]().status() == {}
+
+
+@pytest.mark.parametrize("option", ["ttl", "max_stale", "cooldown", "deadline"])
+def test_a_duration_beyond_reason_is_a_configuration_error(option: str) -> None:
+    for senseless in (1e18, 10**400):
+        with pytest.raises(ConfigurationError, match=f"^{option}: "):
+            JwksCache(**{option: senseless})  # type: ignore[arg-type]
+    JwksCache(**{option: 86_400})  # type: ignore[arg-type]
+
+
+def test_background_refresh_is_true_or_false() -> None:
+    with pytest.raises(ConfigurationError, match=r"^background_refresh: "):
+        JwksCache(background_refresh="false")  # type: ignore[arg-type]
+
+
+def test_a_signed_urls_query_is_in_no_message() -> None:
+    def unreachable(uri: str, seconds: float) -> bytes:
+        raise OSError(f"cannot connect to {uri} in {seconds} s through http://user:pass/word@proxy:1")
+
+    uri = "https://bucket.example/jwks.json?signature=hidden"
+    cache = JwksCache(fetch=unreachable)
+    cache.add_source(uri)
+    with pytest.raises(KeysUnavailableError) as refusal:
+        cache.key(uri, "kid")
+    assert "https://bucket.example/jwks.json: " in str(refusal.value)
+    assert "hidden" not in str(refusal.value)
+    assert "word" not in str(refusal.value)

@@ -100,10 +100,20 @@ def test_what_is_read_as_a_segment_has_no_second_spelling(segment: str) -> None:
 )
 def test_a_segment_is_canonical(segment: str, twin: str) -> None:
     message = refusal_of(base64url_decoded, "payload", segment)
-    assert message == (
-        f"payload: expected canonical base64url without padding, found {len(segment)} characters that are not"
-    )
+    assert message.startswith("payload: expected canonical base64url without padding, found ")
     assert encoded(base64url_decoded("payload", twin)) == twin
+
+
+@pytest.mark.parametrize(
+    ("segment", "hint"),
+    [
+        pytest.param("QUJD\n", "white space in it or around it", id="white-space"),
+        pytest.param("QUJDR", "is the token cut off?", id="cut-off"),
+        pytest.param("QU!D", "4 characters that are not", id="foreign"),
+    ],
+)
+def test_a_flaw_of_a_segment_is_named(segment: str, hint: str) -> None:
+    assert refusal_of(base64url_decoded, "payload", segment).endswith(hint)
 
 
 def test_an_empty_segment_is_refused() -> None:
@@ -444,6 +454,25 @@ def test_a_token_taken_apart_does_not_show_its_content() -> None:
 # Authorization headers
 
 
+@pytest.mark.parametrize("scheme", ["my_scheme", "x.y", "Scheme-Of-Twenty-Five-Chars", "AWS4-HMAC-SHA256", "DPoP"])
+def test_another_scheme_is_a_missing_token_that_is_named(scheme: str) -> None:
+    with pytest.raises(MissingTokenError) as refusal:
+        bearer_token(f"{scheme} abc")
+    assert str(refusal.value) == f"Authorization: expected the scheme 'Bearer', found {scheme!r}"
+    assert bearer_token("Bearer abc") == "abc"
+
+
+def test_a_scheme_that_is_not_plain_is_not_shown() -> None:
+    with pytest.raises(MissingTokenError, match=r"found another$"):
+        bearer_token("5$ abc")
+
+
+def test_a_usual_scheme_alone_is_no_token() -> None:
+    with pytest.raises(MissingTokenError, match=r"found 'Basic'$"):
+        bearer_token("Basic")
+    assert bearer_token("Basics") == "Basics"
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -511,3 +540,11 @@ def test_any_header_value_gives_one_word_or_one_of_our_refusals(value: str) -> N
         assert not {" ", "\t", ","} & set(found)
         assert bearer_token(found) == bearer_token(f"Bearer {found}") == found
     assert message.isprintable()
+
+
+def test_many_lists_side_by_side_are_no_deep_nesting() -> None:
+    content = {"lists": [[n] for n in range(100)], "brackets": "[" * 100 + '"'}
+    assert json_object("payload", json.dumps(content).encode()) == content
+    deep = b'{"a":' * 65 + b"1" + b"}" * 65
+    assert "at most 64 levels" in refusal_of(json_object, "payload", deep)
+    assert json_object("payload", deep[5:-1]) is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -672,3 +674,13 @@ def test_a_foreign_issuer_of_the_form_of_aws_says_which_pool_it_means(
     issuer: str, named: tuple[str, str] | None
 ) -> None:
     assert pool_named_in(issuer) == named
+
+
+def test_a_pool_can_be_pickled_and_copied() -> None:
+    pool = UserPool("us-east-1_AbCdEfGhI", client_id="a", jwks={"keys": []})
+    for other in (pickle.loads(pickle.dumps(pool)), copy.deepcopy(pool)):  # noqa: S301 - our own
+        assert (other.user_pool_id, dict(other.issuers), other.jwks) == (
+            pool.user_pool_id,
+            dict(pool.issuers),
+            pool.jwks,
+        )

@@ -263,3 +263,7 @@ def test_verify_async_is_a_coroutine_function_and_verify_is_none() -> None:
 def test_types_ship_with_the_package() -> None:
     assert (Path(cognito_verify.__file__).parent / "py.typed").exists()
     assert cognito_verify.__version__.count(".") == 2
+
+
+def test_help_shows_which_option_must_be_said() -> None:
+    assert "client_id: 'str | Collection[str] | None' = <must be said>" in str(inspect.signature(CognitoVerifier))
