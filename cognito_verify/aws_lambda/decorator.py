@@ -19,6 +19,7 @@ from cognito_verify.aws_lambda.events import (
     http_method,
     optional_token,
     raw_token,
+    token_sources,
     with_claims,
 )
 from cognito_verify.context import token_in_context
@@ -86,7 +87,7 @@ def require_token(
             f"{type(verifier).__name__}"
         )
     needed_groups, needed_scopes = requirement("groups", groups), requirement("scopes", scopes)
-    sources = _sources(token_from)
+    sources = token_sources(token_from)
     is_optional, passes_preflight = _flag("optional", optional), _flag("allow_preflight", allow_preflight)
     headers_of = _headers_of(error_headers)
 
@@ -173,16 +174,6 @@ class _Call:
             return (*args[: self._event_at], event, *args[self._event_at + 1 :])
         kwargs[self._event_name] = event
         return args
-
-
-def _sources(token_from: object) -> tuple[TokenSource, ...]:
-    several = (token_from,) if isinstance(token_from, TokenSource) else token_from
-    sources = () if isinstance(several, str) or not isinstance(several, Iterable) else tuple(several)
-    if not sources or not all(isinstance(source, TokenSource) for source in sources):
-        raise ConfigurationError(
-            f"token_from: expected header(...), query(...) or cookie(...), or several, found {shown(token_from)}"
-        )
-    return sources
 
 
 def _flag(option: str, value: object) -> bool:
