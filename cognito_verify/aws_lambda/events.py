@@ -229,21 +229,17 @@ def with_claims(event: dict[str, Any], kind: HttpKind, token: VerifiedToken | No
     What is changed is copied: the caller's event stays as it is.
     """
     context = event["requestContext"]
-    authorizer = context.get("authorizer")
-    authorizer = dict(authorizer) if isinstance(authorizer, dict) else {}
+    authorizer = _member(context, "authorizer")
+    if token is None:
+        stripped = _without_claims(authorizer, kind)
+        return {**event, "requestContext": {**context, "authorizer": stripped}} if authorizer else event
+    placed: dict[str, Any]
     if kind == "http":
-        jwt = authorizer.get("jwt")
-        jwt = dict(jwt) if isinstance(jwt, dict) else {}
-        if token is not None:
-            claims, scopes = http_claims(token)
-            authorizer["jwt"] = {**jwt, "claims": claims, "scopes": scopes}
-        elif jwt:
-            authorizer["jwt"] = {name: jwt[name] for name in jwt if name not in ("claims", "scopes")}
-    elif token is not None:
-        authorizer["claims"] = rest_claims(token)
+        claims, scopes = http_claims(token)
+        placed = {"jwt": {**_member(authorizer, "jwt"), "claims": claims, "scopes": scopes}}
     else:
-        authorizer.pop("claims", None)
-    return {**event, "requestContext": {**context, "authorizer": authorizer}}
+        placed = {"claims": rest_claims(token)}
+    return {**event, "requestContext": {**context, "authorizer": {**authorizer, **placed}}}
 
 
 def rest_claims(token: VerifiedToken) -> dict[str, str]:
@@ -327,6 +323,14 @@ def claims_of(event: dict[str, Any]) -> dict[str, Any]:
         if holder.get("claims") is not None:
             return _read_claims(holder["claims"])
     return {}
+
+
+def _without_claims(authorizer: dict[str, Any], kind: HttpKind) -> dict[str, Any]:
+    if kind != "http":
+        return {name: authorizer[name] for name in authorizer if name != "claims"}
+    jwt = _member(authorizer, "jwt")
+    left = {name: jwt[name] for name in jwt if name not in ("claims", "scopes")}
+    return {**authorizer, "jwt": left} if jwt else authorizer
 
 
 def _name(source: str, name: object, form: str) -> str:
