@@ -15,6 +15,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cognito_verify import (
     AccessDeniedError,
@@ -591,6 +593,33 @@ def test_two_tokens_of_two_users_are_refused_in_either_order() -> None:
 def test_an_event_that_is_no_http_request_is_raised(handler: Callable[..., Any], event: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^event: expected an HTTP request, found"):
         handler(event, None)
+
+
+NAMES = st.sampled_from(["Authorization", "authorization", "Cookie", "Origin", "id", "token", "http", "method", "elb"])
+VALUES = st.recursive(
+    st.none()
+    | st.integers()
+    | st.sampled_from(["", "a", "Bearer a.b.c", "id=a", "GET", "POST", "CONNECT", "Basic x", "https://app"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = ("headers", "multiValueHeaders", "queryStringParameters", "cookies", "version", "httpMethod", "identity")
+CONTEXTS: st.SearchStrategy[Any] = VALUES | st.sampled_from(
+    [{"http": {"method": "GET"}}, {"http": {}}, {"elb": {}}, {"eventType": "CONNECT"}, {"stage": "dev"}]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.fixed_dictionaries({"requestContext": CONTEXTS}, optional=dict.fromkeys(MEMBERS, VALUES)))
+def test_no_event_without_a_good_token_reaches_the_handler(event: Event) -> None:
+    sources = [header("Authorization"), query("token"), cookie("id", allowed_origins="https://app")]
+    handler = require_token(VERIFIER, token_from=sources, allow_preflight=False)(echo)
+    before = deepcopy(event)
+    try:
+        assert refused(handler(event, None))[0] == 401
+    except ConfigurationError as fault:
+        assert str(fault).startswith("event: expected an HTTP request")  # noqa: PT017
+    assert event == before
 
 
 # Settings are read when decorating
