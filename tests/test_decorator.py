@@ -682,6 +682,25 @@ def test_public_names_load_what_they_need_when_they_are_asked_for() -> None:
         package.requires_token  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_authorize_is_made_from_the_environment_when_the_runtime_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cognito_verify.aws_lambda as package
+
+    assert "authorize" not in dir(package)
+    monkeypatch.delenv("COGNITO_USER_POOL_ID", raising=False)
+    with pytest.raises(ConfigurationError, match=r"^COGNITO_USER_POOL_ID"):
+        package.authorize  # noqa: B018
+    monkeypatch.setenv("COGNITO_USER_POOL_ID", POOL.user_pool_id)
+    monkeypatch.setenv("COGNITO_CLIENT_ID", POOL.client_id)
+    monkeypatch.setenv("COGNITO_TOKEN_USE", "access")
+    monkeypatch.setenv("COGNITO_JWKS", json.dumps(POOL.jwks))
+    try:
+        made = package.authorize
+        assert isinstance(made, package.LambdaAuthorizer)
+        assert package.authorize is made
+    finally:
+        vars(package).pop("authorize", None)
+
+
 def test_the_decorator_brings_in_no_authorizer_and_importing_the_package_nothing() -> None:
     program = """
 import sys

@@ -32,6 +32,7 @@ from cognito_verify.testing import FakeUserPool
 from tests.lambda_events import (
     BUILDERS,
     Event,
+    Values,
     alb_event,
     alb_multi_event,
     appsync_authorizer_event,
@@ -334,23 +335,18 @@ def test_any_event_gives_a_string_or_one_of_our_errors(event: Event, context: ob
         pytest.param({"Origin": "http://app.example.com"}, False, id="other-scheme"),
         pytest.param({"Origin": "null"}, False, id="opaque-origin"),
         pytest.param({"Origin": ""}, False, id="empty-origin"),
-        pytest.param({"Origin": ["https://app.example.com", "https://evil.example"]}, False, id="two-origins"),
-        pytest.param({"Origin": ["https://evil.example", "https://app.example.com"]}, False, id="two-origins-reversed"),
         pytest.param(
             {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, False, id="foreign-says-same-origin"
         ),
         pytest.param({"Sec-Fetch-Site": "same-site"}, False, id="same-site"),
         pytest.param({"Sec-Fetch-Site": "none"}, False, id="typed-in"),
-        pytest.param({"Sec-Fetch-Site": ["same-origin", "cross-site"]}, False, id="two-sites"),
         pytest.param({"Referer": "https://app.example.com/"}, False, id="referer-alone"),
     ],
 )
 @every_format
 def test_a_cookie_counts_for_our_own_pages_alone(
-    build: Callable[..., Event], headers: dict[str, str | list[str]], counts: bool
+    build: Callable[..., Event], headers: dict[str, str], counts: bool
 ) -> None:
-    if build is alb_event and any(isinstance(value, list) for value in headers.values()):
-        pytest.skip("a load balancer in single-value mode shows the last value alone")
     event = build({"Cookie": "id=a", **headers})
     source = cookie("id", allowed_origins=["https://app.example.com"])
     assert optional_token([source], event) == ("a" if counts else None)
