@@ -355,6 +355,20 @@ def test_a_cookie_counts_for_our_own_pages_alone(
             raw_token([source], event)
 
 
+@pytest.mark.parametrize("build", [rest_event, http_event, alb_multi_event, connect_event])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": ["https://app.example.com", "https://evil.example"]},
+        {"Origin": ["https://evil.example", "https://app.example.com"]},
+        {"Sec-Fetch-Site": ["same-origin", "cross-site"]},
+    ],
+)
+def test_a_cookie_does_not_count_where_its_page_is_ambiguous(build: Callable[..., Event], headers: Values) -> None:
+    event = build({"Cookie": "id=a", **headers})
+    assert optional_token([cookie("id", allowed_origins="https://app.example.com")], event) is None
+
+
 @pytest.mark.parametrize(
     "method", ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE", "get", "QUERY"]
 )
