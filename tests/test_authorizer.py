@@ -9,6 +9,8 @@ from itertools import combinations, product
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cognito_verify.aws_lambda import LambdaAuthorizer, Rule, claims_of, cookie, header, query
 from cognito_verify.aws_lambda.authorizer import Decision
@@ -55,6 +57,22 @@ EVENTS: dict[str, Callable[[str], Event]] = {
     ),
     "AppSync": appsync_authorizer_event,
 }
+ALL_SOURCES = [header("Authorization"), query("token"), cookie("id", "https://app.example.com")]
+MEMBERS = st.sampled_from(
+    ["type", "version", "methodArn", "routeArn", "routeKey", "rawPath", "resource", "authorizationToken", "headers"]
+) | st.sampled_from(
+    ["cookies", "identitySource", "requestContext", "httpMethod", "queryStringParameters", "apiId", "http", "eventType"]
+)
+JUNK = st.recursive(
+    st.sampled_from([None, True, 7, "", "x", "TOKEN", "REQUEST", "1.0", "2.0", "CONNECT", "GET", "/dev/a", "$default"])
+    | st.sampled_from(["GET /a", method_arn("GET", "/reports/7"), method_arn("$default", ""), "Bearer x", "a=b; id=c"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(MEMBERS | st.just("Authorization"), inner, max_size=2),
+)
+RULES = [
+    Rule("POST /pricepermeter"),
+    Rule("GET /reports/{id}", groups="finance"),
+    Rule("ANY /admin/{proxy+}", groups=all_of("admin", "staff"), scopes="admin/all"),
+]
 GATEWAY_401 = ("TOKEN", "REQUEST", "$connect")
 HTTP = ("1.0", "2.0", "2.0-simple")
 ROUTED = [kind for kind in EVENTS if kind not in ("$connect", "AppSync")]
@@ -278,6 +296,16 @@ def test_an_event_that_is_no_authorizer_s_is_a_fault_of_the_deployment(event: An
         LambdaAuthorizer(POOL.verifier("access"))(event)
 
 
+@given(st.sampled_from([*EVENTS]), st.dictionaries(MEMBERS, JUNK), st.dictionaries(MEMBERS, JUNK), st.booleans())
+def test_whatever_comes_without_a_good_token_nobody_is_let_through_and_only_our_errors_come_out(
+    kind: str, junk: Event, inner: Event, denies: bool
+) -> None:
+    event = EVENTS[kind]("Bearer bad")
+    event = {**event, "requestContext": {**event.get("requestContext", {}), **inner}, **junk}
+    authorizer = authorizer_for(kind, token_from=ALL_SOURCES, bad_token="deny" if denies else "unauthorized")
+    assert outcome(authorizer, event) in ("Deny", "Unauthorized", "ConfigurationError")
+
+
 @pytest.mark.parametrize("raw", [None, 7, ["x"], {}])
 def test_a_token_that_is_no_string_is_a_bad_token(raw: object) -> None:
     event = token_authorizer_event(POOL.access_token())
@@ -287,12 +315,6 @@ def test_a_token_that_is_no_string_is_a_bad_token(raw: object) -> None:
 
 
 # May it?
-
-RULES = [
-    Rule("POST /pricepermeter"),
-    Rule("GET /reports/{id}", groups="finance"),
-    Rule("ANY /admin/{proxy+}", groups=all_of("admin", "staff"), scopes="admin/all"),
-]
 
 
 @pytest.mark.parametrize("policy_scope", ["api", "request"])
@@ -408,7 +430,7 @@ def test_a_message_fits_into_the_json_of_a_gateway_response() -> None:
     message = LambdaAuthorizer(verifier, bad_token="deny")(event)["context"]["message"]
     assert json.loads(f'{{"message": "{message}"}}') == {"message": message}
     assert message.isascii()
-    assert message.startswith("custom: expected")
+    assert message.startswith("custom: expected 'a', found ''}, 'admin': '??")
 
 
 # The ARN and the path
@@ -458,6 +480,7 @@ def test_an_arn_is_taken_apart_from_the_left(arn: str | None, expected: str) -> 
         pytest.param("dev", "/dev/", "Allow", id="root"),
         pytest.param("dev", "/a/7", "Allow", id="own-domain"),
         pytest.param("dev", "/develop/a/7", "Deny", id="longer-than-the-stage"),
+        pytest.param("dev", "/develop", "Allow", id="own-domain-and-longer-than-the-stage"),
         pytest.param("dev", "/dev/dev/a/7", "Deny", id="stage-twice"),
         pytest.param("dev", "/dev/b", "Deny", id="another-path"),
         pytest.param("dev", None, "Deny", id="no-path-at-all"),
@@ -467,7 +490,8 @@ def test_an_arn_is_taken_apart_from_the_left(arn: str | None, expected: str) -> 
 def test_a_route_arn_that_names_no_path_leaves_it_to_the_raw_path(
     stage: str, raw_path: str | None, expected: str, method: str
 ) -> None:
-    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=[Rule("GET /a/{id}"), Rule("GET /")])
+    rules = [Rule("GET /a/{id}"), Rule("GET /"), Rule("GET /develop")]
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=rules)
     event = http_2_authorizer_event({"Authorization": POOL.access_token()}, method="GET", route_key="ANY /a/{id}")
     event |= {"routeArn": method_arn(method, "", stage=stage), "rawPath": raw_path}
     assert outcome(authorizer, event) == expected
@@ -513,8 +537,8 @@ def test_format_1_0_has_the_identity_source_in_one_string(identity_source: str |
     assert outcome(LambdaAuthorizer(POOL.verifier("access")), event) == expected
 
 
-@pytest.mark.parametrize("raised", ["in-a-header", "in-the-query", "in-a-cookie"])
-def test_a_client_cannot_send_the_route_key_that_makes_a_simple_answer_safe(raised: str) -> None:
+@pytest.mark.parametrize("where", ["in-a-header", "in-the-query", "in-a-cookie", "in-the-path"])
+def test_a_client_cannot_send_the_route_key_that_makes_a_simple_answer_safe(where: str) -> None:
     """With `X-Tenant` as the second identity source, a client could have its answer for one route cached for all."""
     raw, key = POOL.access_token(), "POST /pricepermeter"
     authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=RULES, http_api_response="simple")
@@ -524,8 +548,9 @@ def test_a_client_cannot_send_the_route_key_that_makes_a_simple_answer_safe(rais
         "in-a-header": http_2_authorizer_event({"Authorization": raw, "X-Tenant": key}, identity_source=[raw, key]),
         "in-the-query": http_2_authorizer_event({"Authorization": raw}, query={"t": key}, identity_source=[raw, key]),
         "in-a-cookie": http_2_authorizer_event({"Authorization": raw, "Cookie": key}, identity_source=[raw, key]),
+        "in-the-path": event | {"pathParameters": {"tenant": key}},
     }
-    assert outcome(authorizer, forged[raised]) == "ConfigurationError"
+    assert outcome(authorizer, forged[where]) == "ConfigurationError"
 
 
 SIMPLE = [

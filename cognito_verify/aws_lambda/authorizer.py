@@ -190,7 +190,7 @@ class LambdaAuthorizer:
                 return self._verifier.verify(bearer_token(event.get("authorizationToken")))
             return self._verifier.verify(raw_token(self._sources, event))
         except (TokenError, AccessDeniedError) as error:
-            return error.with_traceback(None)  # what is raised for it later must not have it as its context
+            return error  # not in here: what is raised for it must not have it as its context
 
     def _turned_away(self, request: _Request, error: TokenError | AccessDeniedError) -> dict[str, Any]:
         """The answer without a verified token."""
@@ -215,7 +215,7 @@ class LambdaAuthorizer:
                 f"the same values; make {' or '.join(map(str, self._sources))} an identity source of the authorizer, "
                 "or read the token from the identity source (token_from=)"
             )
-        if self._table is None or self._is_uncached or request.path is None or request.kind != "HTTP API 2.0":
+        if self._table is None or self._is_uncached or request.kind != "HTTP API 2.0":
             return
         route_key = str(event.get("routeKey"))
         if self._answers_simply:
@@ -286,7 +286,7 @@ class LambdaAuthorizer:
         if token is not None and self._table is None and self._covers_api:
             return [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [f"{request.api}*"]}]
         this_request = request_statement("Allow" if refusal is None else "Deny", request.arn)
-        if token is None or self._policy is None or request.path is None:
+        if token is None or self._policy is None:
             return [this_request]
         statements = self._policy.statements(token, request.api)
         # Two things that the patterns do not say: an ARN without a path, and a path that leaks into what is allowed.
@@ -372,7 +372,7 @@ def _request(event: Any) -> _Request:
         return _Request(kind, arn, api, method, path, is_path_in_arn=True)
     http = _members(_members(event.get("requestContext")).get("http"))
     raw_path, method = event.get("rawPath"), str(http.get("method"))
-    if kind != "HTTP API 2.0" or not isinstance(raw_path, str):
+    if not isinstance(raw_path, str):  # HTTP APIs have it in format 2.0
         return _Request(kind, arn, api)
     return _Request(kind, arn, api, method, _less_stage(raw_path, api))
 
@@ -419,11 +419,8 @@ def _identity(event: dict[str, Any]) -> list[str]:
 def _is_sent(event: dict[str, Any], text: str) -> bool:
     """Whether the client itself sent the text: a header of its own making must not pass for the gateway's route key."""
     cookies = event.get("cookies")
-    return (
-        text in _members(event.get("headers")).values()
-        or text in _members(event.get("queryStringParameters")).values()
-        or (isinstance(cookies, list) and text in cookies)
-    )
+    sent = [_members(event.get(name)).values() for name in ("headers", "queryStringParameters", "pathParameters")]
+    return any(text in values for values in (*sent, cookies if isinstance(cookies, list) else []))
 
 
 def _decides_alike_below(table: RuleTable, route_key: str) -> bool:
