@@ -6,10 +6,11 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo test lint bench test-lowest format clean
+.PHONY: help demo demo-serve test lint bench test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
+	@echo 'make demo-serve   the same pool and API, left running, with AWS CLI and curl lines to try'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make bench        the figures of the README, measured on this machine'
@@ -22,6 +23,10 @@ help:
 demo:
 	@$(ready) lab
 	@$(py) examples/cost_calculator/lab.py
+
+demo-serve:
+	@$(ready) lab
+	@$(py) examples/cost_calculator/lab.py --serve
 
 test:
 	@$(ready) dev lab
