@@ -14,6 +14,7 @@ help:
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
@@ -46,6 +47,10 @@ lint:
 bench:
 	@$(ready) bench
 	@$(py) -m benchmarks
+
+layer:
+	@$(ready) dev
+	@$(py) tools/layer.py
 
 # An environment of its own, made anew: pip must resolve the lowest versions, not keep what is there.
 test-lowest:
