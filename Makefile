@@ -6,13 +6,15 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo test lint bench test-lowest format clean
+.PHONY: help demo demo-serve test lint bench test-lowest format clean
 
 help:
-	@echo 'make demo         a user pool on this machine, a user who logs in, and the real tokens verified and refused'
+	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
+	@echo 'make demo-serve   the same pool and API, left running, with AWS CLI and curl lines to try'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
@@ -22,6 +24,10 @@ help:
 demo:
 	@$(ready) lab
 	@$(py) examples/cost_calculator/lab.py
+
+demo-serve:
+	@$(ready) lab
+	@$(py) examples/cost_calculator/lab.py --serve
 
 test:
 	@$(ready) dev lab
@@ -41,6 +47,10 @@ lint:
 bench:
 	@$(ready) bench
 	@$(py) -m benchmarks
+
+layer:
+	@$(ready) dev
+	@$(py) tools/layer.py
 
 # An environment of its own, made anew: pip must resolve the lowest versions, not keep what is there.
 test-lowest:

@@ -245,6 +245,11 @@ class CognitoVerifier(Generic[TokenT_co]):
             observation.verdict = await self._verdict_async(sealed)
             return await self._granted_async(observation.verdict, groups, scopes)
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds since the epoch, as the verifier tells the time; for adapters."""
+        return self._clock
+
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
 

@@ -1,6 +1,8 @@
-"""The CostCalculator lab on a laptop: log in to a user pool, then see which tokens pass and why the others don't.
+"""The CostCalculator lab on a laptop: log in to a user pool, see which tokens pass and why the others don't, then call
+the API that only registered users may call.
 
-    python examples/cost_calculator/lab.py
+    python examples/cost_calculator/lab.py             # all of it, and an exit status that says whether it went well
+    python examples/cost_calculator/lab.py --serve     # the pool and the API, left running for you to call
 
 moto's server is the user pool, on loopback and in this process: no AWS account, no configuration, no internet. The
 pool's answers, tokens and signatures are real; where moto differs from AWS the last lines say how.
@@ -13,12 +15,14 @@ import json
 import logging
 import os
 import shlex
+import signal
 import socket
 import sys
 import textwrap
+import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,15 +33,20 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from cognito_verify import AccessToken, CognitoVerifier, CognitoVerifyError, IdToken, JwksCache, UserPool, bearer_token
+from examples.cost_calculator.local import Request, Response, http_api, rest_api, served, simple_http_api
 
 __all__ = [
+    "Call",
     "Lab",
     "Row",
+    "call_api",
     "embedded_user_pool",
     "main",
     "run_lab",
+    "say_calls",
     "say_differences",
     "say_table",
+    "serve",
     "set_up",
     "verify_tokens",
 ]
@@ -47,6 +56,8 @@ USERNAME = "testUser"
 TEMPORARY_PASSWORD = "Temporary-1"
 PASSWORD = "Permanent-1"
 GROUPS = ("users", "finance")  # testUser is put into the first alone
+NEW_USER = "newUser"  # for the reader of `make demo-serve` to log in, from the temporary password on
+PRICE_REQUEST = {"price": 400000, "size": 1600, "unit": "sqFt", "downPayment": 20}
 
 VERIFIED = "verified"
 _WIDTH = 100  # columns
@@ -97,6 +108,30 @@ class Row:
         return self.found == self.expected
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API.
+
+    Attributes:
+        what: What is sent, and where it matters to which API.
+        expected: The HTTP status.
+        found: The same.
+        contains: What the body must hold besides.
+        body: What came.
+    """
+
+    what: str
+    expected: int
+    found: int
+    contains: str
+    body: str
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether the API answered as it should."""
+        return self.found == self.expected and self.contains in self.body
+
+
 @contextmanager
 def _nothing_from_outside() -> Iterator[None]:
     """Until it ends: no AWS settings or credentials of the caller's, no proxy between here and loopback."""
@@ -113,29 +148,35 @@ def _nothing_from_outside() -> Iterator[None]:
         os.environ.update(before)
 
 
-def main(groups: Collection[str] = GROUPS[:1]) -> int:
+def main(groups: Collection[str] = GROUPS[:1], *, is_served: bool = False) -> int:
     """Run the lab on a user pool service of its own.
 
     Args:
         groups: The groups that the user is put into.
+        is_served: Leave the pool and the API running until Ctrl-C, in the place of the table and the calls.
 
     Returns:
-        The exit status: 0 if every row of the table is as expected.
+        The exit status: 0 if every row of the table and every call of the API is as expected.
     """
     logging.basicConfig(stream=sys.stdout, format="[log] %(message)s")
     with embedded_user_pool() as endpoint:
         print(f"A user pool service (moto's server) listens on {endpoint} for as long as this runs.")
-        rows = run_lab(endpoint, print, groups)
-    return 0 if all(row.is_as_expected for row in rows) else 1
+        if is_served:
+            serve(endpoint, print)
+            return 0
+        rows, calls = run_lab(endpoint, print, groups)
+    return 0 if all(row.is_as_expected for row in rows) and all(call.is_as_expected for call in calls) else 1
 
 
-def run_lab(endpoint: str, say: Say, groups: Collection[str] = GROUPS[:1]) -> list[Row]:
-    """All of the lab against a running user pool service: the steps, the table, and where the service is not AWS."""
+def run_lab(endpoint: str, say: Say, groups: Collection[str] = GROUPS[:1]) -> tuple[list[Row], list[Call]]:
+    """All of the lab against a running user pool service: the steps, the table, where it is not AWS, and the API."""
     lab = set_up(endpoint, say, groups)
     rows = verify_tokens(lab, say)
     say_table(rows, say)
     say_differences(lab, say)
-    return rows
+    calls = call_api(lab, say)
+    say_calls(calls, say)
+    return rows, calls
 
 
 @contextmanager
@@ -325,6 +366,186 @@ def say_differences(lab: Lab, say: Say) -> None:
         _say_wrapped(say, note, indent="    ", first="  - ")
 
 
+@_nothing_from_outside()
+def call_api(lab: Lab, say: Say) -> list[Call]:
+    """The CostCalculator API on loopback, called as its clients call it; each call is said as its curl line."""
+    keys = _KeysEndpoint(lab.jwks_uri)
+    with closing(_service(lab.endpoint)) as service, served(keys) as keys_uri:
+        console = _Console(service, say)
+
+        def verifier(clock: Callable[[], float] = time.time) -> CognitoVerifier[AccessToken | IdToken]:
+            return CognitoVerifier(
+                lab.user_pool_id, client_id=lab.client_id, token_use="id", jwks_uri=keys_uri, clock=clock
+            )
+
+        warm = verifier()
+        with served(rest_api(warm)) as rest, served(http_api(warm)) as http, served(simple_http_api(warm)) as simple:
+            say("")
+            say("The CostCalculator API, on this machine. API Gateway's part is played by local.py:")
+            say(f"  - {rest}/dev    the REST API, behind our authorizer (cached for 300 s)")
+            say(f"  - {http}        an HTTP API without an authorizer: the decorator alone")
+            say(f"  - {simple}        an HTTP API whose authorizer gives simple answers (likewise)")
+            prices, reports = f"{rest}/dev/pricepermeter", f"{rest}/dev/reports/7"
+            token = lab.id_token
+            console.call("Without a token", 401, prices)
+            console.call("With the ID token", 200, prices, token, contains='"2690.98"')
+            in_strings = {name: str(value) for name, value in PRICE_REQUEST.items()}
+            in_proxy = f"{rest}/dev/proxy/pricepermeter"
+            console.call("Numbers in strings, proxy integration", 200, in_proxy, token, in_strings, '"2690.98"')
+            no_size = {**PRICE_REQUEST, "size": 0}
+            console.call("Nonsense", 400, prices, token, no_size, "size: expected a number above 0, found 0")
+            console.call("With the access token", 401, prices, lab.access_token, name="ACCESS_TOKEN")
+            console.call("A report, without the group finance", 403, reports, token, None, contains='"code": ""')
+            console.found("decided by the policy that was cached with the price: nobody was asked, so there is no code")
+            console.call("The same, simple answers", 403, f"{simple}/reports/7", token, None)
+
+            console.step(
+                "Put the user into finance",
+                "admin_add_user_to_group",
+                UserPoolId=lab.user_pool_id,
+                Username=USERNAME,
+                GroupName=GROUPS[1],
+            )
+            finance = console.found_tokens(
+                _log_in(console, lab.user_pool_id, lab.client_id, PASSWORD, "Log in again: groups are in the token")
+            )["IdToken"]
+            console.call("The report, with the group finance", 200, reports, finance, None, f'"{USERNAME}"')
+            console.call("The same, simple answers", 200, f"{simple}/reports/7", finance, None, f'"{USERNAME}"')
+
+            in_decorator = f"{http}/pricepermeter"
+            console.call("The decorator, without a token", 401, in_decorator, contains="missing_token")
+            console.call("The decorator, with the ID token", 200, in_decorator, token, contains='"2690.98"')
+
+        an_hour_later = _Clock(ahead=3_700)
+        late = verifier(an_hour_later)
+        with served(rest_api(late, clock=an_hour_later)) as rest, served(http_api(late)) as http:
+            say("")
+            say("An hour and 100 s later, by the clock of functions started anew:")
+            console.call("The ID token has expired", 401, f"{rest}/dev/pricepermeter", token)
+            console.call("The same, decorator", 401, f"{http}/pricepermeter", token, contains="token_expired")
+
+        keys.is_up = False
+        clock = _Clock()
+        cold = verifier(clock)
+        with served(rest_api(cold, clock=clock)) as rest, served(http_api(cold)) as http:
+            say("")
+            say("The keys' endpoint is down while functions start that have no keys yet. Not the client's fault:")
+            console.call("The ID token, no keys", 500, f"{rest}/dev/pricepermeter", token)
+            console.call("The same, decorator", 503, f"{http}/pricepermeter", token, contains="keys_unavailable")
+            keys.is_up = True
+            clock.ahead += 11  # past the cooldown
+            say("")
+            say("It is up again, 11 s later. Nothing was restarted, and nobody's 500 was cached:")
+            console.call("The ID token, recovered", 200, f"{rest}/dev/pricepermeter", token, contains='"2690.98"')
+            console.call("The same, decorator", 200, f"{http}/pricepermeter", token, contains='"2690.98"')
+        return console.calls
+
+
+def say_calls(calls: Collection[Call], say: Say) -> None:
+    """How many calls came out as they should, and which did not."""
+    say("")
+    say("-" * _WIDTH)
+    unexpected = [call for call in calls if not call.is_as_expected]
+    for call in unexpected:
+        expected = f"{call.expected} {call.contains}".rstrip()
+        say(f"NOT AS EXPECTED: {call.what}: expected {expected}, found {call.found}")
+    counts = f"{len(calls) - len(unexpected)} of {len(calls)} calls are as expected"
+    say(f"{counts}, see above." if unexpected else f"{counts}.")
+
+
+@_nothing_from_outside()
+def serve(endpoint: str, say: Say) -> None:
+    """The pool and the API, with lines to copy, until the process is told to end."""
+    lab = set_up(endpoint, say)
+    with closing(_service(endpoint)) as service:
+        service.admin_create_user(
+            UserPoolId=lab.user_pool_id,
+            Username=NEW_USER,
+            TemporaryPassword=TEMPORARY_PASSWORD,
+            MessageAction="SUPPRESS",
+        )
+    verifier = CognitoVerifier(lab.user_pool_id, client_id=lab.client_id, token_use="id", jwks_uri=lab.jwks_uri)
+    with served(rest_api(verifier)) as rest, served(http_api(verifier)) as http:
+        _say_lines_to_try(lab, rest, http, say)
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        say("Running. Ctrl-C ends it.")
+        sys.stdout.flush()
+        ended.wait()
+
+
+def _say_lines_to_try(lab: Lab, rest: str, http: str, say: Say) -> None:
+    """The AWS CLI's lines of the lab and curl's, as they work against what runs here."""
+    where = {"EndpointUrl": lab.endpoint, "UserPoolId": lab.user_pool_id}
+    credentials = {"USERNAME": NEW_USER, "PASSWORD": TEMPORARY_PASSWORD}
+    first = _cli_lines(
+        "admin_initiate_auth",
+        {**where, "ClientId": lab.client_id, "AuthFlow": "ADMIN_NO_SRP_AUTH", "AuthParameters": credentials},
+    )
+    second = _cli_lines(
+        "admin_respond_to_auth_challenge",
+        {
+            **where,
+            "ClientId": lab.client_id,
+            "ChallengeName": "NEW_PASSWORD_REQUIRED",
+            "ChallengeResponses": {"USERNAME": NEW_USER, "NEW_PASSWORD": PASSWORD},
+        },
+    )
+    group = {**where, "Username": USERNAME, "GroupName": GROUPS[1]}
+    say("")
+    say(f"# Log {NEW_USER} in with the AWS CLI, as the lab does. moto wants credentials and checks none.")
+    say("export AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=us-east-1")
+    for lines in (first, [*second[:-1], f'{second[-1]} --session "$SESSION"']):
+        say("")
+        for line in lines:
+            say(line.removeprefix("$ "))
+        if lines is first:
+            say("SESSION=  # from the answer; it works once")
+    say("")
+    say(f"# Or go on as {USERNAME}, whose tokens live for an hour:")
+    say(f"ID_TOKEN={lab.id_token}")
+    say(f"ACCESS_TOKEN={lab.access_token}")
+    say("")
+    for url, name, body in (
+        (f"{rest}/dev/pricepermeter", "", PRICE_REQUEST),
+        (f"{rest}/dev/pricepermeter", "ID_TOKEN", PRICE_REQUEST),
+        (f"{rest}/dev/pricepermeter", "ACCESS_TOKEN", PRICE_REQUEST),
+        (f"{rest}/dev/reports/7", "ID_TOKEN", None),
+        (f"{http}/pricepermeter", "ID_TOKEN", PRICE_REQUEST),
+    ):
+        for line in _curl_lines(url, name, body):
+            say(line.removeprefix("$ "))
+    say("")
+    say("# Reports are for a group. Groups are in the token: log in again after this.")
+    for line in _cli_lines("admin_add_user_to_group", group):
+        say(line.removeprefix("$ "))
+    say("")
+
+
+class _Clock:
+    """The time, some seconds ahead."""
+
+    def __init__(self, ahead: float = 0) -> None:
+        self.ahead = ahead
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class _KeysEndpoint:
+    """Stands before the pool's keys, and can be down."""
+
+    def __init__(self, jwks_uri: str) -> None:
+        self._jwks_uri = jwks_uri
+        self.is_up = True
+
+    def answer(self, request: Request) -> Response:  # noqa: ARG002 - there is one thing to ask for
+        if not self.is_up:
+            return Response(503)
+        return Response(200, requests.get(self._jwks_uri, timeout=5).text, {"Content-Type": "application/json"})
+
+
 class _Console:
     """Does one call after the other and shows each as the line that one would type."""
 
@@ -332,6 +553,38 @@ class _Console:
         self._service = service
         self._say = say
         self._steps = 0
+        self.calls: list[Call] = []
+
+    def call(
+        self,
+        what: str,
+        expected: int,
+        url: str,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = PRICE_REQUEST,
+        contains: str = "",
+        name: str = "ID_TOKEN",
+    ) -> None:
+        """Say how curl would call the API, call it, and say what came; a body is posted."""
+        self._steps += 1
+        self._say("")
+        self._say(f"{self._steps:>2}. {what}")
+        for line in _curl_lines(url, "" if token is None else name, body):
+            self._say(f"    {line}")
+        answer = requests.request(
+            "GET" if body is None else "POST",
+            url,
+            headers={} if token is None else {"Authorization": token},
+            data=None if body is None else json.dumps(body),
+            timeout=10,
+        )
+        call = Call(what, expected, answer.status_code, contains, answer.text)
+        self.calls.append(call)
+        retry_after = answer.headers.get("Retry-After")
+        retry = "" if retry_after is None else f" (Retry-After: {retry_after})"
+        _say_wrapped(self._say, f"{call.found}{retry} {call.body}", indent="       ", first="    -> ", max_lines=4)
+        if not call.is_as_expected:
+            self._say(f"    NOT AS EXPECTED: expected {expected} {contains}".rstrip())
 
     def step(self, meaning: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Say what comes and how the AWS CLI would be told to do it, then do it."""
@@ -396,6 +649,21 @@ def _cli_lines(operation: str, parameters: dict[str, Any]) -> list[str]:
     lines = [f"$ aws cognito-idp {operation.replace('_', '-')}"]
     for name, value in parameters.items():
         option = _cli_option(botocore.xform_name(name, "-"), value)
+        if len(lines[-1]) + len(option) > _WIDTH - 10:
+            lines[-1] += " \\"
+            lines.append(" " * 6 + option)
+        else:
+            lines[-1] += f" {option}"
+    return lines
+
+
+def _curl_lines(url: str, token_name: str, body: Mapping[str, Any] | None) -> list[str]:
+    """The curl line for a call, broken likewise; the token is in a variable of the shell's."""
+    lines = [f"$ curl -i {'' if body is None else '-X POST '}{url}"]
+    options = [f'-H "Authorization: ${token_name}"'] if token_name else []
+    if body is not None:
+        options.append(f"-d {shlex.quote(json.dumps(body))}")
+    for option in options:
         if len(lines[-1]) + len(option) > _WIDTH - 10:
             lines[-1] += " \\"
             lines.append(" " * 6 + option)
@@ -486,4 +754,4 @@ def _say_wrapped(say: Say, text: str, *, indent: str, first: str | None = None, 
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(is_served="--serve" in sys.argv[1:]))

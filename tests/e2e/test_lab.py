@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
+import requests
 
 from cognito_verify import AccessToken, CognitoVerifier, IdToken, JwksCache, UserPool
 from examples.cost_calculator import lab
-from examples.cost_calculator.lab import Lab, Row
+from examples.cost_calculator.lab import Call, Lab, Row
 
 CLONE = Path(lab.__file__).parents[2]
 
@@ -24,8 +29,18 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def rows(user_pool_service: str, said: list[str]) -> list[Row]:
+def rows_and_calls(user_pool_service: str, said: list[str]) -> tuple[list[Row], list[Call]]:
     return lab.run_lab(user_pool_service, said.append)
+
+
+@pytest.fixture(scope="module")
+def rows(rows_and_calls: tuple[list[Row], list[Call]]) -> list[Row]:
+    return rows_and_calls[0]
+
+
+@pytest.fixture(scope="module")
+def calls(rows_and_calls: tuple[list[Row], list[Call]]) -> list[Call]:
+    return rows_and_calls[1]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +88,28 @@ def test_the_rows_show_every_outcome_of_the_lab(rows: list[Row]) -> None:
     }
 
 
+def test_every_call_of_the_api_is_as_expected(calls: list[Call]) -> None:
+    assert [call for call in calls if not call.is_as_expected] == []
+    assert [call.found for call in calls[:2]] == [401, 200]
+    assert {call.found for call in calls} == {200, 400, 401, 403, 500, 503}
+
+
+def test_the_calls_are_said_with_their_curl_lines(calls: list[Call], said: list[str]) -> None:  # noqa: ARG001
+    text = "\n".join(said)
+    assert '/dev/pricepermeter -H "Authorization: $ID_TOKEN"' in text
+    assert "$ curl -i http://127.0.0.1:" in text
+    assert "$ curl -i -X POST http://127.0.0.1:" in text
+
+
+def test_a_call_that_turns_out_otherwise_is_told(done: Lab) -> None:
+    lines: list[str] = []
+    calls = lab.call_api(replace(done, id_token=done.access_token), lines.append)
+    unexpected = [call for call in calls if not call.is_as_expected]
+    lab.say_calls(calls, lines.append)
+    assert (unexpected[0].expected, unexpected[0].found) == (200, 401)
+    assert any(line.startswith("NOT AS EXPECTED: With the ID token: expected 200") for line in lines)
+
+
 def test_the_steps_are_said_with_their_command_lines(rows: list[Row], said: list[str]) -> None:  # noqa: ARG001
     text = "\n".join(said)
     for command in (
@@ -93,7 +130,8 @@ def test_no_line_holds_a_token(user_pool_service: str) -> None:
     rows = lab.verify_tokens(done, said.append)
     lab.say_table(rows, said.append)
     lab.say_differences(done, said.append)
-    text = "".join("".join(said).split()) + repr(done) + repr(rows)
+    calls = lab.call_api(done, said.append)
+    text = "".join("".join(said).split()) + repr(done) + repr(rows) + repr(calls)
     for token in (done.access_token, done.id_token, done.other_client_token, done.refresh_token):
         assert token.rsplit(".", 1)[-1] not in text  # the signature; the refresh token as a whole
 
@@ -157,6 +195,53 @@ def test_the_program_needs_no_configuration_and_heeds_none(tmp_path: Path) -> No
     assert program.stderr == ""  # no request log, no stray warning
     assert "What is verified" in program.stdout
     assert "20 of 20 rows are as expected." in program.stdout
+    assert "17 of 17 calls are as expected." in program.stdout
+
+
+def test_demo_serve_prints_lines_that_work_and_ends_when_told_to() -> None:
+    with subprocess.Popen(
+        [sys.executable, "examples/cost_calculator/lab.py", "--serve"],
+        cwd=CLONE,
+        env={**os.environ, "PYTHONPATH": str(CLONE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as program:
+        try:
+            said = read_until_running(program.stdout)
+            said = said.replace(" \\\n", " ")
+            found = dict(re.findall(r"^(ID_TOKEN|ACCESS_TOKEN)=(\S+)$", said, re.MULTILINE))
+            lines = [re.sub(r"\$(\w+)", lambda name: found.get(name[1], name[0]), line) for line in said.splitlines()]
+            assert [status_of(line) for line in lines if line.startswith("curl")] == [401, 200, 401, 403, 200]
+            for command in ("admin-initiate-auth", "admin-respond-to-auth-challenge", "admin-add-user-to-group"):
+                assert re.search(rf"^aws cognito-idp {command} .*--endpoint-url http://127", said, re.MULTILINE)
+            program.send_signal(signal.SIGINT)
+            assert program.wait(timeout=10) == 0
+        finally:
+            program.kill()
+
+
+def read_until_running(stream: IO[str] | None) -> str:
+    assert stream is not None
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if line.startswith("Running."):
+            break
+    return "".join(lines)
+
+
+def status_of(curl_line: str) -> int:
+    """What the API answers to a curl line, without curl."""
+    words = shlex.split(curl_line)
+    url = next(word for word in words if word.startswith("http"))
+    with requests.Session() as session:
+        session.trust_env = False
+        if "-H" in words:
+            name, value = words[words.index("-H") + 1].split(": ")
+            session.headers[name] = value
+        body = words[words.index("-d") + 1] if "-d" in words else None
+        return session.request("POST" if "POST" in words else "GET", url, data=body, timeout=5).status_code
 
 
 def test_the_program_fails_when_a_row_is_not_as_expected() -> None:
@@ -167,3 +252,4 @@ def test_the_program_fails_when_a_row_is_not_as_expected() -> None:
     )
     assert program.returncode == 1, program.stdout + program.stderr
     assert "NOT AS EXPECTED: expected missing_group, found verified" in program.stdout
+    assert "NOT AS EXPECTED: A report, without the group finance: expected 403" in program.stdout

@@ -1,0 +1,569 @@
+"""LambdaAuthorizer: the event of a gateway in, the answer that lets a request through or not out.
+
+The event's ARN, route key and identity source are the gateway's word, its headers and query the client's. Whatever is
+answered here may be cached, and served again to whoever sends the same identity source: each answer is right for all
+of those requests, or is given in a form that no gateway caches, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from cognito_verify.aws_lambda.events import TokenSource, comma_joined, header, joinable, raw_token, token_sources
+from cognito_verify.aws_lambda.policy import ApiPolicy, policy_document, request_statement
+from cognito_verify.aws_lambda.rules import OTHER, Rule, RuleTable, generic_words, longest, scopes_of
+from cognito_verify.errors import (
+    AccessDeniedError,
+    CognitoVerifyError,
+    ConfigurationError,
+    InsufficientScopeError,
+    MissingGroupError,
+    TokenError,
+    shown,
+)
+from cognito_verify.jws import bearer_token
+from cognito_verify.requirements import Requirement, all_of, any_of
+from cognito_verify.tokens import AccessToken, IdToken
+from cognito_verify.verifier import CognitoVerifier
+
+__all__ = ["Decision", "LambdaAuthorizer", "authorizer_from_env"]
+
+_Token = AccessToken | IdToken
+_ContextValue = str | int | float | bool
+_Kind = Literal["TOKEN", "REQUEST", "$connect", "HTTP API 1.0", "HTTP API 2.0", "AppSync"]
+
+_AUTHORIZATION = header("Authorization")
+_RAISES_UNAUTHORIZED = ("TOKEN", "REQUEST", "$connect")  # where the gateway makes a 401 of it, and caches nothing
+_MAX_BYTES = 8_192  # "Quotas for configuring and running a WebSocket API": the one limit that AWS documents
+_APPSYNC_MAX_TTL = 3_600
+_NO_PRINCIPAL = "no-principal"  # neither a `sub` nor a client id can look like this
+
+# Nothing that could match more than itself where a policy names the API; the path holds what the client sent.
+_ARN = re.compile(
+    r"(?P<api>arn:[^:/*?]+:execute-api:[^:/*?]+:[^:/*?]*:[^:/*?]+/[^/*?]+/)(?P<method>[^/*?]+)(?P<path>/.*)?", re.DOTALL
+)
+_NOT_IN_A_TEMPLATE = r"[^\x20\x21\x23-\x5b\x5d-\x7e]"
+
+# What the default context and the gateway's own members are called: `context=` cannot replace them.
+_RESERVED = frozenset(
+    {
+        *("sub", "username", "client_id", "token_use", "iss", "exp", "scope", "cognito:groups", "claims"),
+        *("code", "message", "principalId", "integrationLatency"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a rule says of a token.
+
+    Attributes:
+        route: The rule's route as it was given, or the path of a leak.
+        allowed: Whether the token may call it.
+        reason: What is required, what is missing, or what the policy cannot say.
+    """
+
+    route: str
+    allowed: bool
+    reason: str
+
+
+class LambdaAuthorizer:
+    """A Lambda authorizer for API Gateway (REST, WebSocket, HTTP) and AppSync: an object that is the handler.
+
+    Args:
+        verifier: Who verifies; its own requirements hold on every route.
+        rules: Who may call what; a request that no rule covers is denied. None lets any verified token call everything.
+        token_from: `header`, `query` or `cookie`, or several: the first that is present decides. `TOKEN` authorizers
+            and AppSync have read the token by then, from where the gateway is told.
+        policy_scope: "api" answers with a policy for the whole API, which a cache may keep; "request" with one for this
+            request alone, which is exact but needs the authorizer's cache off, or keyed by method and path as well.
+        http_api_response: What an HTTP API (2.0) is set to expect: "iam" or "simple".
+        simple_uncached: The authorizer's cache is off, so that an answer for one route cannot be served for another.
+        bad_token: "unauthorized" raises what REST and WebSocket APIs turn into a 401, and what counts as an error of
+            the function; "deny" answers with a Deny (403).
+        context: Called with the verified token; strings, numbers and booleans to hand on besides the default context.
+        usage_key: Called with the verified token; the API key whose usage plan applies, on REST APIs.
+        appsync_ttl: Seconds for which AppSync may cache an answer, at most until `exp`; 0 turns its cache off. It
+            stands in the place of the TTL that the API is set to.
+
+    Raises:
+        ConfigurationError: A setting is empty or senseless, or the rules cannot be said in one IAM policy. When called:
+            the event is none of an authorizer's, or its answer would be served for requests that it does not fit.
+
+    Source: "Use API Gateway Lambda authorizers", "Control access to HTTP APIs with AWS Lambda authorizers", API Gateway
+        Developer Guide; "Configuring authorization and authentication", AWS AppSync Developer Guide.
+    """
+
+    def __init__(
+        self,
+        verifier: CognitoVerifier[_Token],
+        *,
+        rules: Iterable[Rule] | None = None,
+        token_from: TokenSource | Iterable[TokenSource] = _AUTHORIZATION,
+        policy_scope: Literal["api", "request"] = "api",
+        http_api_response: Literal["iam", "simple"] = "iam",
+        simple_uncached: bool = False,
+        bad_token: Literal["unauthorized", "deny"] = "unauthorized",
+        context: Callable[[Any], Mapping[str, _ContextValue]] | None = None,
+        usage_key: Callable[[Any], str | None] | None = None,
+        appsync_ttl: int = 300,
+    ) -> None:
+        if not isinstance(verifier, CognitoVerifier):
+            raise ConfigurationError(f"verifier: expected a CognitoVerifier, found {type(verifier).__name__}")
+        self._verifier = verifier
+        self._sources = token_sources(token_from)
+        self._covers_api = _choice("policy_scope", policy_scope, ("api", "request")) == "api"
+        self._answers_simply = _choice("http_api_response", http_api_response, ("iam", "simple")) == "simple"
+        self._raises_unauthorized = _choice("bad_token", bad_token, ("unauthorized", "deny")) == "unauthorized"
+        if not isinstance(simple_uncached, bool):
+            raise ConfigurationError(f"simple_uncached: expected True or False, found {shown(simple_uncached)}")
+        self._is_uncached = simple_uncached
+        for option, function in (("context", context), ("usage_key", usage_key)):
+            if function is not None and not callable(function):
+                raise ConfigurationError(f"{option}: expected a callable, found {shown(function)}")
+        self._context = context
+        self._usage_key = usage_key
+        if type(appsync_ttl) is not int or not 0 <= appsync_ttl <= _APPSYNC_MAX_TTL:
+            raise ConfigurationError(
+                f"appsync_ttl: expected whole seconds from 0 to {_APPSYNC_MAX_TTL}, found {shown(appsync_ttl)}"
+            )
+        self._appsync_ttl = appsync_ttl
+        self._table = None if rules is None else RuleTable(rules)
+        self._policy = ApiPolicy(self._table) if self._table is not None and self._covers_api else None
+        self._is_alike_below = lru_cache(maxsize=256)(_decides_alike_below)  # 1 ms for a table of 20 rules
+
+    def __call__(self, event: dict[str, Any], context: object = None) -> dict[str, Any]:  # noqa: ARG002 - Lambda's
+        """The answer to an authorizer's event.
+
+        Raises:
+            Exception: "Unauthorized", the one string that API Gateway turns into a 401.
+            KeysUnavailableError: The pool's keys cannot be had now: a 500, which is not cached.
+            TokenError, AccessDeniedError: On an HTTP API, a refusal that may pass a moment later: a 500 as well.
+            ConfigurationError: A fault of the deployment; also what `context=`, `usage_key=` or a check raises.
+        """
+        request = _request(event)
+        verified = self._verified(event, request)
+        if isinstance(verified, CognitoVerifyError):
+            return self._turned_away(request, verified)
+        self._check_cached_form(event, request, verified)
+        return self._answer(request, verified, self._refusal(request, verified))
+
+    def decisions(self, token: _Token) -> list[Decision]:
+        """What every rule says of a verified token, in the order of the rules; then each leak of the policy.
+
+        A leak is a path that no rule covers and that a policy for the whole API cannot deny, since IAM's `*` crosses
+        slashes. Asked about it, the authorizer denies it; from a gateway's cache it is let through.
+        """
+        if self._table is None:
+            return [Decision("any", allowed=True, reason="no rules: every verified token may call everything")]
+        decisions = []
+        for rule in self._table.rules:
+            why_not = rule.why_not(token)
+            decisions.append(Decision(rule.route, allowed=not why_not, reason=why_not or f"meets {_required(rule)}"))
+        reason = "no rule covers it, and IAM cannot say so: a cached policy lets it through"
+        return decisions + [Decision(leak, allowed=True, reason=reason) for leak in self._leaks]
+
+    def __repr__(self) -> str:
+        return f"LambdaAuthorizer({self._verifier!r})"
+
+    @property
+    def _leaks(self) -> tuple[str, ...]:
+        return () if self._policy is None else self._policy.leaks
+
+    # Who is it?
+
+    def _verified(self, event: dict[str, Any], request: _Request) -> _Token | TokenError | AccessDeniedError:
+        try:
+            if request.kind in ("TOKEN", "AppSync"):
+                return self._verifier.verify(bearer_token(event.get("authorizationToken")))
+            return self._verifier.verify(raw_token(self._sources, event))
+        except (TokenError, AccessDeniedError) as error:
+            return error  # not in here: what is raised for it must not have it as its context
+
+    def _turned_away(self, request: _Request, error: TokenError | AccessDeniedError) -> dict[str, Any]:
+        """The answer without a verified token."""
+        if request.kind in _RAISES_UNAUTHORIZED:
+            if error.transient or (self._raises_unauthorized and isinstance(error, TokenError)):
+                raise Exception("Unauthorized")  # noqa: TRY002 - the gateway compares this string
+        elif error.transient and request.kind != "AppSync":
+            raise error  # a 500: the only answer that an HTTP API does not cache
+        return self._answer(request, None, error)
+
+    # What would a cache make of the answer?
+
+    def _check_cached_form(self, event: dict[str, Any], request: _Request, token: _Token) -> None:
+        """The answer to a verified token, allowed or not, fits every request that a cache would serve it for.
+
+        Source: "Control access to HTTP APIs with AWS Lambda authorizers" (caching), API Gateway Developer Guide.
+        """
+        identity = _identity(event)
+        if identity and not any(token.raw in value for value in identity):
+            raise ConfigurationError(
+                "identitySource: the token is in none of its values, so that a cached answer would serve whoever sends "
+                f"the same values; make {' or '.join(map(str, self._sources))} an identity source of the authorizer, "
+                "or read the token from the identity source (token_from=)"
+            )
+        if self._table is None or self._is_uncached or request.kind != "HTTP API 2.0":
+            return
+        route_key = str(event.get("routeKey"))
+        if self._answers_simply:
+            if route_key not in identity or _is_sent(event, route_key):
+                raise ConfigurationError(
+                    "http_api_response='simple' with rules: a cached answer would open every route; add "
+                    "$context.routeKey to the authorizer's identity sources, or turn its cache off and say so "
+                    "(simple_uncached=True), or use 'iam'"
+                )
+        elif request.is_path_in_arn or not identity:  # nothing is cached without an identity source
+            return
+        if not self._is_alike_below(self._table, route_key):
+            raise ConfigurationError(
+                f"route {shown(route_key)}: the rules do not decide alike for everything below it, so that a cached "
+                "answer for one path would serve another; give the API a route for each rule, cover all of this one "
+                "with rules that require the same ('ANY /' and 'ANY /{proxy+}' for $default), or turn the authorizer's "
+                "cache off and say so (simple_uncached=True)"
+            )
+
+    # May it?
+
+    def _refusal(self, request: _Request, token: _Token) -> AccessDeniedError | None:
+        if self._table is None:
+            return None
+        if request.path is None:
+            return AccessDeniedError(f"{request.kind}: an authorizer with rules denies an event without a route")
+        rule = self._table.deciding(request.method, request.path)
+        return AccessDeniedError("no rule covers this request") if rule is None else _refusal_by(rule, token)
+
+    # In the gateway's words
+
+    def _answer(
+        self, request: _Request, token: _Token | None, refusal: TokenError | AccessDeniedError | None
+    ) -> dict[str, Any]:
+        context = self._context_of(token)
+        if refusal is not None:
+            context["code"] = refusal.code
+            context["message"] = re.sub(_NOT_IN_A_TEMPLATE, "?", str(refusal).replace('"', "'"))
+        if request.kind == "AppSync":
+            return {
+                "isAuthorized": refusal is None,
+                "resolverContext": context,
+                "ttlOverride": self._appsync_seconds(token, refusal),
+            }
+        answer: dict[str, Any]
+        if request.kind == "HTTP API 2.0" and self._answers_simply:
+            answer = {"isAuthorized": refusal is None, "context": context}
+        else:
+            answer = {
+                "principalId": (token and token.sub) or _NO_PRINCIPAL,
+                "policyDocument": policy_document(self._statements(request, token, refusal)),
+                "context": context,
+            }
+            usage_key = self._usage_key_of(request, token)
+            if usage_key is not None:
+                answer["usageIdentifierKey"] = usage_key
+        if len(json.dumps(answer)) > _MAX_BYTES:
+            warnings.warn(
+                f"the authorizer's answer is over {_MAX_BYTES:,} bytes, AWS's limit for WebSocket APIs: fewer rules, "
+                "less in context=, or policy_scope='request'",
+                stacklevel=2,
+            )
+        return answer
+
+    def _statements(
+        self, request: _Request, token: _Token | None, refusal: CognitoVerifyError | None
+    ) -> list[dict[str, object]]:
+        if token is not None and self._table is None and self._covers_api:
+            return [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [f"{request.api}*"]}]
+        this_request = request_statement("Allow" if refusal is None else "Deny", request.arn)
+        if token is None or self._policy is None:
+            return [this_request]
+        statements = self._policy.statements(token, request.api)
+        # Two things that the patterns do not say: an ARN without a path, and a path that leaks into what is allowed.
+        if not request.is_path_in_arn or (refusal is not None and self._policy.leaks):
+            statements = [*statements, this_request]
+        return statements
+
+    def _context_of(self, token: _Token | None) -> dict[str, Any]:
+        if token is None:
+            return {}
+        added = {} if self._context is None else _checked_context(self._context(token))
+        lossless = {**_default_claims(token), **added}
+        flat = {name: value for name, value in lossless.items() if name != "cognito:groups"}
+        groups = comma_joined(joinable(token.groups))
+        if groups:
+            flat["cognito:groups"] = groups
+        return {**flat, "claims": json.dumps(lossless, separators=(",", ":"))}
+
+    def _usage_key_of(self, request: _Request, token: _Token | None) -> str | None:
+        if self._usage_key is None or token is None or request.kind not in ("TOKEN", "REQUEST"):
+            return None
+        usage_key = self._usage_key(token)
+        if usage_key is not None and (not isinstance(usage_key, str) or not usage_key):
+            raise ConfigurationError(f"usage_key: expected an API key or None, found {type(usage_key).__name__}")
+        return usage_key
+
+    def _appsync_seconds(self, token: _Token | None, refusal: CognitoVerifyError | None) -> int:
+        if token is None:
+            return 0 if refusal is not None and refusal.transient else self._appsync_ttl
+        left = int(token["exp"] - self._verifier.clock())
+        return max(0, min(self._appsync_ttl, left))
+
+
+def authorizer_from_env() -> LambdaAuthorizer:
+    """An authorizer from the environment: behind the handler string `cognito_verify.aws_lambda.authorize`.
+
+    Reads what `CognitoVerifier.from_env` reads and, where they are set, `COGNITO_RULES` (JSON text or the path of a
+    file), `COGNITO_HTTP_API_RESPONSE` ("iam" or "simple"), `COGNITO_SIMPLE_UNCACHED` ("true" or "false") and
+    `COGNITO_BAD_TOKEN` ("unauthorized" or "deny"). A rule is `{"route": "GET /reports/{id}", "groups": ["finance"],
+    "scopes": {"all_of": ["a", "b"]}}`; of a list any one name is enough.
+
+    Raises:
+        ConfigurationError: A variable is empty or malformed; the message begins with its name.
+    """
+    verifier = CognitoVerifier.from_env()
+    response: Any = _env_choice("COGNITO_HTTP_API_RESPONSE", "iam", ("iam", "simple"))
+    bad_token: Any = _env_choice("COGNITO_BAD_TOKEN", "unauthorized", ("unauthorized", "deny"))
+    simple_uncached = _env_choice("COGNITO_SIMPLE_UNCACHED", "false", ("true", "false")) == "true"
+    text = _env("COGNITO_RULES")
+    with _naming("COGNITO_RULES"):  # all else that the constructor could refuse has been read by now
+        return LambdaAuthorizer(
+            verifier,
+            rules=None if text is None else _rules(text),
+            http_api_response=response,
+            simple_uncached=simple_uncached,
+            bad_token=bad_token,
+        )
+
+
+class _Request(NamedTuple):
+    """What an event asks about, by the gateway's own word."""
+
+    kind: _Kind
+    arn: str = ""
+    api: str = ""  # the ARN up to the stage and its slash
+    method: str = ""
+    path: str | None = None  # None: the event has no route
+    is_path_in_arn: bool = False
+
+
+def _request(event: Any) -> _Request:
+    kind = _kind(event)
+    if kind == "AppSync":
+        return _Request(kind)
+    arn = event["routeArn" if kind == "HTTP API 2.0" else "methodArn"]
+    parts = _ARN.fullmatch(arn) if isinstance(arn, str) else None
+    if parts is None:
+        raise ConfigurationError(f"event: expected the ARN of a method or route of an API, found {shown(arn)}")
+    api, method, path = parts["api"], parts["method"], parts["path"]
+    # A route's pattern in the place of the path would be decided as if `{proxy+}` were what the client asked for.
+    pattern = event.get("resource") if kind == "HTTP API 1.0" else str(event.get("routeKey")).partition(" ")[2]
+    if path is not None and ("{" not in path or path != pattern):
+        return _Request(kind, arn, api, method, path, is_path_in_arn=True)
+    http = _members(_members(event.get("requestContext")).get("http"))
+    raw_path, method = event.get("rawPath"), str(http.get("method"))
+    if not isinstance(raw_path, str):  # HTTP APIs have it in format 2.0
+        return _Request(kind, arn, api)
+    return _Request(kind, arn, api, method, _less_stage(raw_path, api))
+
+
+def _kind(event: Any) -> _Kind:
+    if isinstance(event, dict):
+        context, kind = _members(event.get("requestContext")), event.get("type")
+        if "routeArn" in event:
+            return "HTTP API 2.0"
+        if kind == "REQUEST" and event.get("version") == "1.0" and "methodArn" in event:
+            return "HTTP API 1.0"  # REST APIs send the same members, but no version
+        if kind == "REQUEST" and "methodArn" in event:
+            return "$connect" if context.get("eventType") == "CONNECT" else "REQUEST"
+        if kind == "TOKEN" and "methodArn" in event:
+            return "TOKEN"
+        if kind is None and "authorizationToken" in event and "apiId" in context:
+            return "AppSync"
+    found = f"members {shown(sorted(map(str, event)))}" if isinstance(event, dict) else type(event).__name__
+    raise ConfigurationError(
+        "event: expected that of an authorizer (TOKEN or REQUEST of API Gateway, or AppSync), found "
+        f"{found}; a handler's own requests are guarded by require_token"
+    )
+
+
+def _less_stage(raw_path: str, api: str) -> str:
+    """The path of an HTTP API's request as its routes have it: all stages but `$default` are part of the path."""
+    stage = api.split("/")[1]
+    if stage != "$default" and f"{raw_path}/".startswith(f"/{stage}/"):
+        return raw_path[len(stage) + 1 :] or "/"
+    return raw_path  # `$default`, or a domain name of one's own, mapped to a stage
+
+
+def _members(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _identity(event: dict[str, Any]) -> list[str]:
+    """The values of the authorizer's identity sources; format 1.0 has them in one string, REST APIs do not tell."""
+    values = event.get("identitySource")
+    several = values if isinstance(values, list) else [values]
+    return [value for value in several if isinstance(value, str) and value]
+
+
+def _is_sent(event: dict[str, Any], text: str) -> bool:
+    """Whether the client itself sent the text: a header of its own making must not pass for the gateway's route key."""
+    cookies = event.get("cookies")
+    sent = [_members(event.get(name)).values() for name in ("headers", "queryStringParameters", "pathParameters")]
+    return any(text in values for values in (*sent, cookies if isinstance(cookies, list) else []))
+
+
+def _decides_alike_below(table: RuleTable, route_key: str) -> bool:
+    """Whether every path that the gateway gives to a route is decided by one and the same requirement, or by no rule.
+
+    The table itself is asked, about a path from each rule's share of the route in each length that matters.
+    """
+    try:
+        routes = [Rule(key) for key in (("ANY /", "ANY /{proxy+}") if route_key == "$default" else (route_key,))]
+    except ConfigurationError:  # a route that no rule could be written for
+        return False
+    requirements = set()
+    for route in routes:
+        most = longest((*table.rules, route))
+        for rule in (*table.rules, route):
+            paths = {
+                f"/{'/'.join(common)}"
+                for word, share in product(generic_words(route, most), generic_words(rule, most))
+                if (common := _common_path(word, share))
+            }
+            for method, path in product(set(route.methods) & set(rule.methods), paths):
+                decides = table.deciding(method, path)
+                requirements.add(None if decides is None else (decides.groups, decides.scopes))
+    return len(requirements) == 1
+
+
+def _common_path(one: tuple[str, ...], other: tuple[str, ...]) -> list[str]:
+    """The segments of a path in which both patterns meet, with as few of the rules' literals as possible."""
+    common = []
+    for first, second in zip(one, other, strict=False):
+        if first != second and (OTHER not in (first, second) or "" in (first, second)):
+            return []
+        common.append(second if first == OTHER else first)
+    return common if len(one) == len(other) else []
+
+
+def _refusal_by(rule: Rule, token: _Token) -> AccessDeniedError | None:
+    why = rule.why_not(token)
+    if not why:
+        return None
+    lacks_scope = rule.scopes is not None and not rule.scopes.is_met_by(scopes_of(token))
+    return InsufficientScopeError(why) if lacks_scope else MissingGroupError(why)
+
+
+def _default_claims(token: _Token) -> dict[str, Any]:
+    """What authorization needs and no more: gateways write the context to access logs."""
+    claims = {
+        "sub": token.sub,
+        "username": token.username,
+        "client_id": token.client_id,
+        "token_use": token.token_use,
+        "iss": token.issuer,
+        "exp": token["exp"],
+        "scope": token.get("scope") if isinstance(token, AccessToken) else None,  # an ID token grants nothing
+        "cognito:groups": list(token.groups) or None,
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _checked_context(added: object) -> dict[str, _ContextValue]:
+    if not isinstance(added, Mapping):
+        raise ConfigurationError(f"context: expected a callable that returns a dict, found {type(added).__name__}")
+    for name, value in added.items():
+        if not isinstance(name, str) or not name or name in _RESERVED:
+            raise ConfigurationError(f"context: expected names that are not taken, found {shown(name)}")
+        if not isinstance(value, (str, int, float)) or (isinstance(value, float) and not isfinite(value)):
+            raise ConfigurationError(
+                f"context: {name}: expected a string, number or boolean, found {type(value).__name__}; gateways "
+                "refuse anything else, None as well: leave it out"
+            )
+    return dict(added)
+
+
+def _required(rule: Rule) -> str:
+    required = [f"{name} {one}" for name, one in (("scopes", rule.scopes), ("groups", rule.groups)) if one is not None]
+    return " and ".join(required) or "what every verified token meets"
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ConfigurationError(f"{option}: expected {' or '.join(map(repr, choices))}, found {shown(value)}")
+    return value
+
+
+def _env(name: str) -> str | None:
+    value = os.environ.get(name)
+    if value is not None and not value.strip():
+        raise ConfigurationError(f"{name}: expected a value, or no such variable, found an empty one")
+    return value and value.strip()
+
+
+def _env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    return _choice(name, (_env(name) or default).lower(), choices)
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{variable}: {error}") from None
+
+
+def _rules(text: str) -> list[Rule]:
+    """The rules in a JSON array, given as text or as a file's path."""
+    if not text.startswith(("[", "{")):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"expected JSON text or the path of a file: {error}") from None
+    try:
+        items = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"expected JSON: {error}") from None
+    if not isinstance(items, list):
+        raise ConfigurationError(f"expected a JSON array of rules, found {type(items).__name__}")
+    return [_rule(number, item) for number, item in enumerate(items, 1)]
+
+
+def _rule(number: int, item: Any) -> Rule:
+    with _naming(f"rule {number}"):
+        if not isinstance(item, dict) or not {"route"} <= item.keys() <= {"route", "groups", "scopes"}:
+            raise ConfigurationError(f"expected an object with route, groups and scopes, found {shown(item)}")
+        needs: dict[str, Requirement] = {
+            name: _requirement(name, item[name]) for name in ("groups", "scopes") if name in item
+        }
+        return Rule(item["route"], **needs)
+
+
+def _requirement(option: str, value: Any) -> Requirement:
+    """Names in JSON: one, a list of which any is enough, or `{"any_of": [...]}` and `{"all_of": [...]}`, nested."""
+    combine = any_of
+    if isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in ("any_of", "all_of"):
+        combine, value = (any_of if name == "any_of" else all_of), value[name]
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        raise ConfigurationError(f"{option}: expected names, any_of or all_of, found {shown(value)}")
+    return combine(*(one if isinstance(one, str) else _requirement(option, one) for one in value))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError(f"a member twice in {shown(sorted(name for name, _ in pairs))}")
+    return members

@@ -1,0 +1,515 @@
+"""One IAM policy for a whole API decides as the rules do: an evaluator and an oracle that know no compiler say so."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import chain, combinations, product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cognito_verify.aws_lambda.policy import ApiPolicy, policy_document, request_statement
+from cognito_verify.aws_lambda.rules import METHODS, Rule, RuleTable
+from cognito_verify.errors import ConfigurationError
+from cognito_verify.requirements import all_of, any_of
+from cognito_verify.tokens import AccessToken
+from tests import iam
+
+PREFIX = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/dev/"
+HELD = [frozenset(held) for held in chain.from_iterable(combinations("ghk", size) for size in range(4))]
+
+
+def access_token(held: Iterable[str] = (), scope: str = "") -> AccessToken:
+    claims = {"sub": "ada", "token_use": "access", "scope": scope, "cognito:groups": sorted(held)}
+    return AccessToken(claims, {}, None, "client", "pool", None)
+
+
+TOKENS = [access_token(held) for held in HELD]
+
+
+# The oracle: what DESIGN says of rules and paths, in regular expressions, with no part of the package but Rule's data.
+
+
+class Oracle:
+    """Decides paths as the rules do, one rule and one regular expression at a time."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = [(rule, self.expression(rule.segments, "[^/]+(/[^/]+)*/?")) for rule in rules]
+        # `/admin/` is below `/admin`, `/` is not below itself
+        self.below = {
+            rule.route: self.expression(rule.segments[:-1], "") + "/" for rule in rules if len(rule.segments) > 1
+        }
+        self.decisions = cache(self._decisions)
+
+    @staticmethod
+    def expression(segments: Iterable[str], proxy: str) -> str:
+        parts = [
+            proxy if segment.endswith("+}") else "[^/]+" if segment.startswith("{") else re.escape(segment)
+            for segment in segments
+        ]
+        return "/" + "/".join(parts)
+
+    @staticmethod
+    def rank(rule: Rule) -> tuple[str, bool]:
+        kinds = ["c" if one.endswith("+}") else "b" if one.startswith("{") else "a" for one in rule.segments]
+        return "".join(kinds), rule.method == "ANY"
+
+    def matching(self, method: str, path: str) -> list[Rule]:
+        found = [
+            rule
+            for rule, expression in self.rules
+            if rule.method in (method, "ANY")
+            and (
+                re.fullmatch(expression, path)
+                or (rule.segments[-1:] == ("{proxy+}",) and re.fullmatch(self.below.get(rule.route, "(?!)"), path))
+            )
+        ]
+        return sorted(found, key=self.rank)
+
+    def _decisions(self, method: str, path: str) -> tuple[Rule | None, tuple[Rule, ...]]:
+        """The rule that decides, and the rules of which none may be unmet for the path to be let through."""
+        if "//" in path:
+            return None, ()
+        found = self.matching(method, path)[:1]
+        if path == "/" or not path.endswith("/"):
+            return (found[0] if found else None), tuple(found)
+        without_slash = self.matching(method, path[:-1])
+        exact = [rule for rule in without_slash if rule.segments[-1] != "{proxy+}"]
+        readings = found + ([without_slash[0]] if exact and without_slash[0] is exact[0] else [])
+        return (found[0] if found and not exact else None), tuple(readings)
+
+
+def inner(path: str) -> Iterator[str]:
+    """All paths that IAM cannot leave out when it lets a path of their kind through: any segments become one other."""
+    for segments in _inner(tuple(path[1:].split("/"))):
+        yield "/" + "/".join(segments)
+
+
+@cache
+def _inner(segments: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    if not segments:
+        return ((),)
+    kept = {(segments[0], *rest) for rest in _inner(segments[1:])}
+    for end in range(1, len(segments) + 1):
+        if segments[:end] != ("",):
+            kept |= {("zz", *rest) for rest in _inner(segments[end:])}
+    return tuple(kept)
+
+
+def is_unsayable(oracle: Oracle, token: AccessToken, method: str, path: str) -> bool:
+    """Whether the path lies inside a refused one that lies inside an allowed one, so that no policy could allow it."""
+    for refused in inner(path):
+        if any(not rule.is_met_by(token) for rule in oracle.decisions(method, refused)[1]):
+            for allowed in inner(refused):
+                rule = oracle.decisions(method, allowed)[0]
+                if rule is not None and rule.is_met_by(token):
+                    return True
+    return False
+
+
+def paths_for(rules: Iterable[Rule]) -> list[str]:
+    """Every path of up to three segments that a table could tell apart, and a sample of longer ones."""
+    literals = sorted({one for rule in rules for one in rule.segments if not one.startswith("{")} | {"zz"})
+    sample = random.Random(7)
+    words = [word for length in (1, 2, 3) for word in product(literals, repeat=length)]
+    words = words if len(words) <= 100 else words[: len(literals)] + sample.sample(words, 60)
+    words += [tuple(sample.choices(literals, k=length)) for length in (4, 5, 6) for _ in range(15)]
+    plain = ["/" + "/".join(word) for word in words]
+    return ["/", "//", "//zz", "/zz//", *plain, *(path + "/" for path in plain[::2])]
+
+
+def compiled(rules: Iterable[Rule]) -> tuple[ApiPolicy, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        policy = ApiPolicy(RuleTable(rules))
+    return policy, [str(warning.message) for warning in caught]
+
+
+def document(policy: ApiPolicy, token: AccessToken) -> dict[str, object]:
+    return policy_document(policy.statements(token, PREFIX))
+
+
+def is_named(leaks: Iterable[str], method: str, path: str) -> bool:
+    for leak in leaks:
+        methods, _, example = leak.rpartition(" ")
+        kind = "/".join(".+" if one.isdigit() else re.escape(one) for one in example.split("/"))
+        if (methods == "ANY" or method in methods.split(", ")) and re.fullmatch(kind, path):
+            return True
+    return False
+
+
+def check_against_the_rules(rules: list[Rule], methods: Iterable[str]) -> None:
+    oracle, paths = Oracle(rules), paths_for(rules)
+    table = RuleTable(rules)
+    for method, path in product(methods, paths):
+        assert table.deciding(method, path) is oracle.decisions(method, path)[0]
+    try:
+        policy, warned = compiled(rules)
+    except ConfigurationError as error:
+        check_that_it_cannot_be_honoured(rules, oracle, str(error), paths)
+        return
+    for token in TOKENS:
+        for_the_token = document(policy, token)
+        for method, path in product(methods, paths):
+            is_allowed = iam.is_allowed(for_the_token, f"{PREFIX}{method}{path}")
+            rule, readings = oracle.decisions(method, path)
+            found = f"{[(one.route, one.groups) for one in rules]}, {token.groups}: {method} {path}"
+            if any(not reading.is_met_by(token) for reading in readings) or "//" in path:
+                assert not is_allowed, f"allowed though refused: {found}"
+            elif rule is not None and not is_allowed:
+                assert any(f"{rule.route!r} loses" in warning for warning in warned), f"lost unsaid: {found}"
+                assert is_unsayable(oracle, token, method, path), f"lost without need: {found}"
+            elif not readings and is_allowed:
+                assert is_named(policy.leaks, method, path), f"leaks unnamed: {found}"
+    for warning in warned:
+        check_that_the_example_is_lost(rules, policy, warning)
+
+
+def check_that_it_cannot_be_honoured(rules: list[Rule], oracle: Oracle, error: str, paths: list[str]) -> None:
+    named = re.findall("'([A-Z]+ /[^']*)'", error)
+    lost = next(rule for rule in rules if rule.route == named[0])
+    own = [
+        (method, path) for method, path in product(METHODS, paths) if oracle.decisions(method, path)[0] is lost
+    ]  # none where the sample of paths holds none of the rule's
+    assert any(
+        lost.is_met_by(token) and all(is_unsayable(oracle, token, *request) for request in own) for token in TOKENS
+    ), f"could be honoured: {error}"
+    assert 'policy_scope="request"' in error
+
+
+def check_that_the_example_is_lost(rules: list[Rule], policy: ApiPolicy, warning: str) -> None:
+    route, method, path = re.findall(r"'([A-Z]+ /\S*)' loses some of its paths, such as (\S+) (\S+),", warning)[0]
+    rule = RuleTable(rules).deciding(method, path)
+    assert rule is not None
+    assert rule.route == route
+    arn = f"{PREFIX}{method}{path}"
+    assert any(rule.is_met_by(token) and not iam.is_allowed(document(policy, token), arn) for token in TOKENS)
+
+
+# Random tables
+
+SEGMENTS = st.sampled_from(["a", "b", "c", "{x}", "{x}"])
+REQUIREMENTS = st.sampled_from(
+    [None, None, "g", "h", any_of("g", "h"), all_of("g", "h"), any_of("k", all_of("g", "h"))]
+)
+RULES = st.builds(
+    lambda method, segments, end, groups: Rule(f"{method} /{'/'.join([*segments, *end])}", groups=groups),
+    st.sampled_from(["ANY", "GET", "GET", "POST", "PATCH"]),
+    st.lists(SEGMENTS, max_size=4),
+    st.sampled_from([[], [], ["{proxy+}"]]),
+    REQUIREMENTS,
+)
+
+
+def is_a_table(rules: list[Rule]) -> bool:
+    try:
+        RuleTable(rules)
+    except ConfigurationError:
+        return False
+    return True
+
+
+TABLES = st.lists(RULES, min_size=1, max_size=6).filter(is_a_table)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(TABLES, st.sampled_from(METHODS))
+def test_a_policy_decides_as_the_rules_do_wherever_iam_can_say_so(rules: list[Rule], method: str) -> None:
+    check_against_the_rules(rules, {"GET", method})
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(TABLES)
+def test_motos_evaluator_agrees_with_ours(rules: list[Rule]) -> None:
+    access_control = pytest.importorskip("moto.iam.access_control")
+    try:
+        policy, _ = compiled(rules)
+    except ConfigurationError:
+        return
+    for token in TOKENS[::3]:
+        ours = document(policy, token)
+        # moto knows `*`, and takes the rest of a pattern for a regular expression: there, `?` is written `.`
+        text = json.dumps(ours).replace(PREFIX, "arn/").replace(".", "[.]").replace("?", ".")
+        theirs = access_control.IAMPolicy(text)
+        for path in paths_for(rules)[::5]:
+            result = theirs.is_action_permitted(iam.ACTION, f"arn/GET{path}")
+            assert (result.name == "PERMITTED") is iam.is_allowed(ours, f"{PREFIX}GET{path}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        pytest.param("GET/*", ["GET/", "GET/a", "GET/a/b", "GET//"], ["GET", "get/a", "POST/a"], id="star"),
+        pytest.param("GET/?*", ["GET/a", "GET//", "GET/a/b"], ["GET/"], id="one-at-least"),
+        pytest.param("GET/a?c", ["GET/abc", "GET/a/c"], ["GET/ac", "GET/abbc"], id="question-mark"),
+        pytest.param("*/a", ["GET/a", "GET/b/a", "/a"], ["GET/ab", "a"], id="any-start"),
+        pytest.param("GET/a.c", ["GET/a.c"], ["GET/abc"], id="dot"),
+        pytest.param("GET/*", ["GET/a\nb"], [], id="newline"),
+    ],
+)
+def test_the_evaluator_knows_iams_wildcards(pattern: str, matching: list[str], others: list[str]) -> None:
+    assert [text for text in matching if not iam.matches(pattern, text)] == []
+    assert [text for text in others if iam.matches(pattern, text)] == []
+
+
+# Tables by hand: as usual ones are
+
+
+def rules_of(*routes: str) -> list[Rule]:
+    """`GET /a g|h`: a route, and the groups of which one is needed."""
+    split = [route.split(" ") for route in routes]
+    return [Rule(f"{one[0]} {one[1]}", groups=one[2].split("|") if len(one) > 2 else None) for one in split]
+
+
+LAB = rules_of("POST /pricepermeter")
+CRUD = rules_of(
+    "GET /orders g|h|k",
+    "POST /orders h|k",
+    "GET /orders/{id} g|h|k",
+    "PUT /orders/{id} h|k",
+    "DELETE /orders/{id} k",
+)
+ITEMS = rules_of("GET /orders/{id} g", "GET /orders/{id}/items g", "DELETE /orders/{id}/items/{item} k")
+USERS = rules_of("ANY /{proxy+}", "DELETE /users/{id} k")
+ADMIN = rules_of("ANY /", "ANY /{proxy+}", "ANY /admin k", "ANY /admin/{proxy+} k")
+HEALTH = rules_of("ANY /{proxy+}", "ANY /admin/{proxy+} k", "GET /admin/health")
+THIRTY = rules_of(
+    *(
+        f"{route} {group}"
+        for kind in ("orders", "users", "items", "bills", "carts", "pages")
+        for route, group in [
+            (f"GET /{kind}", "g"),
+            (f"POST /{kind}", "h"),
+            (f"GET /{kind}/{{id}}", "g"),
+            (f"PUT /{kind}/{{id}}", "h"),
+            (f"DELETE /{kind}/{{id}}", "k"),
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(LAB, id="the-lab"),
+        pytest.param(CRUD, id="crud"),
+        pytest.param(ITEMS, id="items"),
+        pytest.param(USERS, id="users"),
+        pytest.param(ADMIN, id="admin"),
+        pytest.param(HEALTH, id="health"),
+        pytest.param(rules_of("GET /lines/lines", "GET /lines/{id} g"), id="lines"),
+        pytest.param(rules_of("GET /", "POST / g"), id="root"),
+        pytest.param(rules_of("GET /", "ANY /{proxy+} g"), id="root-and-proxy"),
+        pytest.param(rules_of("GET /a/{proxy+} g", "GET /a"), id="slash-of-a-proxy"),
+        pytest.param(rules_of("GET /a g", "ANY /{proxy+}"), id="slash-of-a-literal"),
+        pytest.param(rules_of("GET /{x} g", "GET /{proxy+}"), id="longer-than-a-name"),
+        pytest.param(rules_of("GET /{x}/{y} g", "GET /{proxy+}", "GET /{x}/{y}/z h"), id="expanded"),
+        pytest.param(rules_of("GET /docs/{id}", "GET /{proxy+} g"), id="inside-a-refused-one"),
+        pytest.param(rules_of("GET /a/{x}", "GET /a/{x}/{proxy+} g", "ANY /a/{proxy+} h"), id="a-slash-alone"),
+        pytest.param(THIRTY, id="thirty"),
+    ],
+)
+def test_usual_tables(rules: list[Rule]) -> None:
+    check_against_the_rules(rules, METHODS)
+
+
+def resources(rules: list[Rule], held: Iterable[str] = ()) -> dict[str, list[str]]:
+    statements = compiled(rules)[0].statements(access_token(held), PREFIX)
+    assert all(one["Action"] == "execute-api:Invoke" for one in statements)
+    return {
+        str(one["Effect"]): [resource.removeprefix(PREFIX) for resource in one["Resource"]]  # type: ignore[attr-defined]
+        for one in statements
+    }
+
+
+AMBIGUOUS = ["*//*", "*%2F*", "*%2f*", "*%2E*", "*%2e*", "*/.", "*/./*", "*/..", "*/../*"]
+
+
+def test_a_table_of_literals_is_a_list_of_them() -> None:
+    assert resources(LAB) == {"Allow": ["POST/pricepermeter"]}
+
+
+def test_whoever_meets_no_rule_is_denied_everything() -> None:
+    assert resources(CRUD) == {"Deny": ["*"]}
+
+
+def test_a_proxy_at_the_root_is_one_glob_for_all_methods() -> None:
+    assert resources(USERS, "k") == {"Allow": ["*/?*"], "Deny": AMBIGUOUS}
+    assert resources(USERS) == {"Allow": ["*/?*"], "Deny": ["DELETE/users/?*", *AMBIGUOUS]}
+    assert resources(ADMIN, "k")["Allow"] == ["*/*"]
+
+
+def test_any_is_five_globs_that_let_no_slash_into_the_method() -> None:
+    methods = resources(rules_of("ANY /a"))
+    assert methods == {"Allow": ["??T/a", "????/a", "OPTIONS/a", "PATCH/a", "DELETE/a"], "Deny": ["*//*"]}
+    policy = document(ApiPolicy(RuleTable(rules_of("ANY /a"))), access_token())
+    assert [method for method in METHODS if not iam.is_allowed(policy, f"{PREFIX}{method}/a")] == []
+    for path in ("GET//a", "GET/x/a", "PUT//a", "HEAD/x/a", "POST//a", "A/b/a", "GET/a/a", "GETS/b/a", "/a", "GET/"):
+        assert not iam.is_allowed(policy, PREFIX + path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a//b", "//a", "/a%2Fb", "/a%2fb", "/a/%2e%2e/b", "/a/../b", "/..", "/a/.", "/./a", "/%2E"],
+)
+def test_an_ambiguous_path_is_denied_to_everybody(path: str) -> None:
+    rules = rules_of("ANY /{proxy+}")
+    assert not iam.is_allowed(document(ApiPolicy(RuleTable(rules)), access_token()), f"{PREFIX}GET{path}")
+    assert RuleTable(rules).deciding("GET", path) is None
+
+
+@pytest.mark.parametrize("path", ["/a/*", "/a/?", "/a:b", "/a/...", "/.well-known/x", "/a%20b", "/${a}", "/caf\u00e9"])
+def test_a_path_that_only_looks_odd_is_a_path(path: str) -> None:
+    rules = rules_of("ANY /{proxy+}", "GET /b k")
+    assert iam.is_allowed(document(ApiPolicy(RuleTable(rules)), access_token()), f"{PREFIX}GET{path}")
+
+
+def test_scopes_and_groups_count_alike() -> None:
+    rules = [Rule("GET /a", scopes="read"), Rule("GET /b", groups="g", scopes=any_of("read", "write"))]
+    policy = ApiPolicy(RuleTable(rules))
+    for token, allowed in [
+        (access_token(), []),
+        (access_token("g"), []),
+        (access_token(scope="read"), ["/a"]),
+        (access_token("g", scope="write"), ["/b"]),
+        (access_token("g", scope="read"), ["/a", "/b"]),
+    ]:
+        found = document(policy, token)
+        assert [path for path in ("/a", "/b") if iam.is_allowed(found, f"{PREFIX}GET{path}")] == allowed
+
+
+def test_the_policy_is_for_the_api_and_the_stage_of_the_request() -> None:
+    policy = ApiPolicy(RuleTable(CRUD))
+    prefix = "arn:aws-cn:execute-api:cn-north-1:123456789012:abcdef1234/$default/"
+    found = policy_document(policy.statements(access_token("g"), prefix))
+    assert iam.is_allowed(found, prefix + "GET/orders/7")
+    assert not iam.is_allowed(found, PREFIX + "GET/orders/7")
+
+
+# What one policy cannot say
+
+
+def test_an_open_route_inside_a_closed_one_inside_an_open_one_cannot_be_honoured() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        ApiPolicy(RuleTable(HEALTH))
+    message = str(refusal.value)
+    assert [
+        route for route in ("GET /admin/health", "ANY /admin/{proxy+}", "ANY /{proxy+}") if route not in message
+    ] == []
+    assert 'policy_scope="request"' in message
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        pytest.param(["ANY /{proxy+} k", "ANY /admin/{proxy+} k", "GET /admin/health"], id="outside-closed-as-well"),
+        pytest.param(["ANY /admin/{proxy+} k", "GET /admin/health"], id="nothing-outside"),
+        pytest.param(["ANY /{proxy+}", "ANY /admin/{proxy+} k", "GET /health"], id="beside-it"),
+        pytest.param(["ANY /{proxy+}", "ANY /admin/{proxy+} k", "GET /admin/health k"], id="as-closed"),
+    ],
+)
+def test_its_rewrites_can_be_honoured(routes: list[str]) -> None:
+    assert compiled(rules_of(*routes))[1] == []
+
+
+def test_no_token_no_conflict() -> None:
+    # Whoever is a `k` and a `g` or a `h` is both, so nobody is refused in between.
+    between = [
+        Rule("ANY /{proxy+}", groups="g"),
+        Rule("ANY /a/{proxy+}", groups=["g", "h"]),
+        Rule("GET /a/b", groups="k"),
+    ]
+    assert compiled(between)[1] == []
+
+
+def test_a_rule_that_is_lost_for_one_method_loses_some_paths() -> None:
+    policy, warned = compiled(rules_of("ANY /{proxy+}", "GET /a/{x} k", "ANY /a/b"))
+    assert [re.findall("such as ([^,]*)", warning) for warning in warned] == [["GET /a/1/2"], ["GET /a/b"]]
+    assert iam.is_allowed(document(policy, access_token()), f"{PREFIX}POST/a/b")
+
+
+def test_a_rule_that_no_single_token_loses_for_every_method_loses_some_paths() -> None:
+    rules = rules_of(
+        "GET /{proxy+}", "GET /a/{x} k", *("ANY /{proxy+} k", "ANY /a/{x} h"), "ANY /a/b"
+    )  # GET is lost without `k`, the others with it
+    check_against_the_rules(rules, METHODS)
+    assert [re.findall("such as ([^,]*)", warning) for warning in compiled(rules)[1]][-1] == ["GET /a/b"]
+    with pytest.raises(ConfigurationError, match="'ANY /a/b' lies inside"):
+        compiled([*rules_of("GET /{proxy+} k", "GET /a/{x} h"), *rules[2:]])
+
+
+def test_a_rule_that_loses_paths_is_one_warning_at_whoever_builds_the_policy() -> None:
+    def constructor() -> None:  # as LambdaAuthorizer's
+        ApiPolicy(RuleTable(USERS))
+
+    with pytest.warns(
+        UserWarning, match=r"'ANY /\{proxy\+\}' loses .* DELETE /users/1/2, .*'DELETE /users/\{id\}'"
+    ) as caught:
+        constructor()
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_leak_is_named() -> None:
+    policy, warned = compiled(ITEMS)
+    assert warned == []
+    assert policy.leaks == ("GET /orders/1/2",)
+    assert iam.is_allowed(document(policy, access_token("g")), f"{PREFIX}GET/orders/7/bills")
+    assert not iam.is_allowed(document(policy, access_token("g")), f"{PREFIX}GET/orders/7/items/8")
+    assert compiled(CRUD)[0].leaks == ()
+
+
+def test_an_example_does_not_say_a_literal() -> None:
+    policy, _ = compiled(rules_of("ANY /a/{x}/1", "ANY /a/{x}"))
+    assert policy.leaks == ("ANY /a/2/3",)
+
+
+def test_a_table_that_multiplies_itself_is_refused() -> None:
+    long = "GET /" + "/".join(f"x/{{name{number}}}" for number in range(10))
+    rules = [Rule(long), Rule("GET /{a}/{proxy+}", groups="g"), Rule("GET " + "/{x}" * 24, groups="h")]
+    with pytest.raises(ConfigurationError, match=r'steps do not compile them .*policy_scope="request"'):
+        ApiPolicy(RuleTable(rules))
+
+
+def test_a_large_policy_is_a_warning() -> None:
+    rules = [Rule(f"ANY /kind{number}/{{proxy+}}", groups=f"group{number}") for number in range(25)]
+    with pytest.warns(UserWarning, match=r"no group and no scope has some 10,\d\d\d bytes; .* 8,192"):
+        policy = ApiPolicy(RuleTable([*rules, Rule("ANY /{proxy+}")]))
+    assert 8_192 < len(json.dumps(document(policy, access_token()), separators=(",", ":"))) < 11_000
+    with pytest.warns(UserWarning, match=r"with group group0, group group1, .* bytes"):
+        ApiPolicy(RuleTable(rules))
+    assert compiled(THIRTY)[1] == []
+
+
+# For one request
+
+
+def test_a_statement_for_one_request_is_its_arn() -> None:
+    arn = f"{PREFIX}GET/a:b"
+    assert request_statement("Allow", arn) == {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [arn]}
+
+
+@pytest.mark.parametrize(
+    ("path", "spelt"),
+    [
+        pytest.param("GET/a/*", "GET/a/${*}", id="star"),
+        pytest.param("GET/a/?", "GET/a/${?}", id="question-mark"),
+        pytest.param("GET/${aws:username}", "GET/${$}{aws:username}", id="variable"),
+    ],
+)
+def test_a_requests_own_wildcards_stand_for_themselves(path: str, spelt: str) -> None:
+    statement = request_statement("Allow", PREFIX + path)
+    assert statement["Resource"] == [PREFIX + spelt]
+    policy = policy_document([statement])
+    for other in ("GET/a/b", "GET/a/b/c", "GET/a/", "GET/ada"):
+        assert not iam.is_allowed(policy, PREFIX + other)
+
+
+def test_the_stage_default_is_left_alone() -> None:
+    arn = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/$default/GET/a"
+    assert request_statement("Deny", arn)["Resource"] == [arn]
