@@ -170,7 +170,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         self._checks = _callables("checks", checks)
         self._observer = None if observer is None else _callables("observer", (observer,))[0]
         self._max_token_bytes = _count("max_token_bytes", max_token_bytes, at_least=1)
-        self._clock = _callables("clock", (clock,))[0]
+        self._clock: Callable[[], float] = _callables("clock", (clock,))[0]
         if jwks_cache is not None and not isinstance(jwks_cache, JwksCache):
             raise ConfigurationError(f"jwks_cache: expected a JwksCache, found {type(jwks_cache).__name__}")
         self._jwks = JwksCache(clock=clock, observer=observer) if jwks_cache is None else jwks_cache
