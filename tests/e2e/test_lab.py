@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -237,9 +238,10 @@ def status_of(curl_line: str) -> int:
     url = next(word for word in words if word.startswith("http"))
     with requests.Session() as session:
         session.trust_env = False
-        if "-H" in words:
-            name, value = words[words.index("-H") + 1].split(": ")
-            session.headers[name] = value
+        for flag, header in pairwise(words):
+            if flag == "-H":
+                name, value = header.split(": ")
+                session.headers[name] = value
         body = words[words.index("-d") + 1] if "-d" in words else None
         return session.request("POST" if "POST" in words else "GET", url, data=body, timeout=5).status_code
 
