@@ -14,8 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+import botocore.session
 import pytest
 import requests
+from botocore import xform_name
 
 from cognito_verify import AccessToken, CognitoVerifier, IdToken, JwksCache, UserPool
 from examples.cost_calculator import lab
@@ -176,6 +178,28 @@ def test_the_service_differs_from_aws_as_the_lab_says(done: Lab, pool: UserPool)
     assert token["exp"] - token["iat"] == 3600
     assert identity.email is None
     assert str(uuid.UUID(done.refresh_token)) == done.refresh_token
+
+
+def test_the_readmes_command_lines_are_the_clis() -> None:
+    text = (CLONE / "examples/cost_calculator/README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"(?:`|^    )aws ([^`\n]+)", text, re.MULTILINE)
+    assert len(lines) >= 12
+    session = botocore.session.get_session()
+    for line in lines:
+        service, operation, *words = shlex.split(line)
+        operations = {xform_name(name, "-"): name for name in session.get_service_model(service).operation_names}
+        members = session.get_service_model(service).operation_model(operations[operation]).input_shape.members
+        options = {f"--{xform_name(name, '-')}" for name in members} | {
+            f"--no-{xform_name(name, '-')}" for name in members
+        }
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    page = CLONE / "examples/cost_calculator/README.md"
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_program_needs_no_configuration_and_heeds_none(tmp_path: Path) -> None:
