@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.corpus import CLIENT_ID, SigningPool
 from benchmarks.peers import is_installed
 from benchmarks.rounds import Figure, figures_from, in_turns
+from benchmarks.stampede import key_endpoint
 
 __all__ = ["FLOOR", "ColdStartReport", "Program", "measure_cold_start"]
 
@@ -40,6 +41,8 @@ verifier = CognitoVerifier(
 if verifier.verify(given["token"]).username != "testUser":
     sys.exit("another user")
 """
+
+_OWN_CODE_FETCHING = _OWN_CODE.replace('jwks=given["jwks"]', 'jwks_uri=given["jwks_uri"]')
 
 _PYJWT_CODE = """
 import jwt
@@ -86,6 +89,7 @@ PROGRAMS = (
     Program("import jose.jwk", "import jose.jwk"),
     Program(FLOOR, _READ + _FLOOR_CODE),
     Program("cognito-verify: import, verifier with jwks=, one token", _READ + _OWN_CODE, target=1.1),
+    Program("cognito-verify: the same, keys fetched on loopback", _READ + _OWN_CODE_FETCHING, "requests"),
     Program("python-jose jwt.decode, one token", _READ + _JOSE_CODE),
     Program("joserfc, one token", _READ + _JOSERFC_CODE, "joserfc"),
     Program("PyJWT, one token", _READ + _PYJWT_CODE, "PyJWT"),
@@ -106,9 +110,9 @@ class ColdStartReport:
 def measure_cold_start(*, rounds: int) -> ColdStartReport:
     programs = [program for program in PROGRAMS if is_installed(program.needs)]
     pool = SigningPool.new("us-east-1_AbCdEfGhI")
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, key_endpoint(json.dumps(pool.jwks).encode(), 0) as (jwks_uri, _):
         path = Path(folder) / "given.json"
-        path.write_text(json.dumps(_given(pool)))
+        path.write_text(json.dumps({**_given(pool), "jwks_uri": jwks_uri}))
         for program in programs * 2:  # writes the .pyc files, warms the page cache
             _run(program, path)
         cpu: dict[str, list[list[float]]] = {program.name: [] for program in programs}

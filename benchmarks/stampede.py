@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from benchmarks.corpus import CLIENT_ID, SigningPool
 from cognito_verify import CognitoVerifier
 
-__all__ = ["StampedeReport", "measure_stampede"]
+__all__ = ["StampedeReport", "key_endpoint", "measure_stampede"]
 
 _THREADS = 64
 _ANSWER_SECONDS = 0.2  # long enough that all threads wait for the one answer
@@ -32,7 +32,10 @@ def measure_stampede() -> StampedeReport:
     pool = SigningPool.new("us-east-1_AbCdEfGhI")
     tokens = [pool.access_token() for _ in range(_THREADS)]
     start_line = threading.Barrier(_THREADS)
-    with _key_endpoint(json.dumps(pool.jwks).encode()) as (uri, requests), ThreadPoolExecutor(_THREADS) as threads:
+    with (
+        key_endpoint(json.dumps(pool.jwks).encode(), _ANSWER_SECONDS) as (uri, requests),
+        ThreadPoolExecutor(_THREADS) as threads,
+    ):
         verifier = CognitoVerifier(pool.pool_id, client_id=CLIENT_ID, token_use="access", jwks_uri=uri)
 
         def verify(raw: str) -> str:
@@ -45,14 +48,14 @@ def measure_stampede() -> StampedeReport:
 
 
 @contextmanager
-def _key_endpoint(answer: bytes) -> Iterator[tuple[str, list[str]]]:
-    """A key set over plain HTTP on loopback, and the list of the paths that were asked for."""
+def key_endpoint(answer: bytes, seconds: float) -> Iterator[tuple[str, list[str]]]:
+    """A key set over plain HTTP on loopback, after some seconds, and the list of the paths that were asked for."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             requests.append(self.path)
-            time.sleep(_ANSWER_SECONDS)
+            time.sleep(seconds)
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

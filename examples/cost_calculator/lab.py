@@ -501,7 +501,7 @@ def _say_lines_to_try(lab: Lab, rest: str, http: str, say: Say) -> None:
         for line in lines:
             say(line.removeprefix("$ "))
         if lines is first:
-            say("SESSION=  # from the answer; it works once")
+            say("SESSION='the Session in that answer'")
     say("")
     say(f"# Or go on as {USERNAME}, whose tokens live for an hour:")
     say(f"ID_TOKEN={lab.id_token}")
@@ -574,7 +574,7 @@ class _Console:
         answer = requests.request(
             "GET" if body is None else "POST",
             url,
-            headers={} if token is None else {"Authorization": token},
+            headers={"Content-Type": "application/json", **({} if token is None else {"Authorization": token})},
             data=None if body is None else json.dumps(body),
             timeout=10,
         )
@@ -662,7 +662,7 @@ def _curl_lines(url: str, token_name: str, body: Mapping[str, Any] | None) -> li
     lines = [f"$ curl -i {'' if body is None else '-X POST '}{url}"]
     options = [f'-H "Authorization: ${token_name}"'] if token_name else []
     if body is not None:
-        options.append(f"-d {shlex.quote(json.dumps(body))}")
+        options += ['-H "Content-Type: application/json"', f"-d {shlex.quote(json.dumps(body))}"]
     for option in options:
         if len(lines[-1]) + len(option) > _WIDTH - 10:
             lines[-1] += " \\"

@@ -401,6 +401,8 @@ def _proxied(function: Function, event: Event) -> Response:
 
 def _integrated(function: Function, request: Request) -> Response:
     """The plain Lambda integration, its templates and selection patterns as in template.yaml."""
+    if request.header("Content-Type").partition(";")[0].strip() not in ("", "application/json"):
+        return _json(415, {"message": "Unsupported Media Type"}, _CORS)
     try:
         body = json.loads(request.body)
     except ValueError:

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import uuid
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+import botocore.session
 import pytest
 import requests
+from botocore import xform_name
 
 from cognito_verify import AccessToken, CognitoVerifier, IdToken, JwksCache, UserPool
 from examples.cost_calculator import lab
@@ -177,6 +180,28 @@ def test_the_service_differs_from_aws_as_the_lab_says(done: Lab, pool: UserPool)
     assert str(uuid.UUID(done.refresh_token)) == done.refresh_token
 
 
+def test_the_readmes_command_lines_are_the_clis() -> None:
+    text = (CLONE / "examples/cost_calculator/README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"(?:`|^    )aws ([^`\n]+)", text, re.MULTILINE)
+    assert len(lines) >= 12
+    session = botocore.session.get_session()
+    for line in lines:
+        service, operation, *words = shlex.split(line)
+        operations = {xform_name(name, "-"): name for name in session.get_service_model(service).operation_names}
+        members = session.get_service_model(service).operation_model(operations[operation]).input_shape.members
+        options = {f"--{xform_name(name, '-')}" for name in members} | {
+            f"--no-{xform_name(name, '-')}" for name in members
+        }
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    page = CLONE / "examples/cost_calculator/README.md"
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 def test_the_program_needs_no_configuration_and_heeds_none(tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[default]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:9\n")
@@ -237,9 +262,10 @@ def status_of(curl_line: str) -> int:
     url = next(word for word in words if word.startswith("http"))
     with requests.Session() as session:
         session.trust_env = False
-        if "-H" in words:
-            name, value = words[words.index("-H") + 1].split(": ")
-            session.headers[name] = value
+        for flag, header in pairwise(words):
+            if flag == "-H":
+                name, value = header.split(": ")
+                session.headers[name] = value
         body = words[words.index("-d") + 1] if "-d" in words else None
         return session.request("POST" if "POST" in words else "GET", url, data=body, timeout=5).status_code
 

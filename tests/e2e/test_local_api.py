@@ -206,6 +206,14 @@ def test_a_body_that_is_no_request_is_a_400(rest: str, pool: FakeUserPool, body:
     assert answer.content["message"] == "Bad request: price: expected a number above 0, found nothing"
 
 
+def test_a_mapped_body_is_json(rest: str, pool: FakeUserPool) -> None:
+    for content_type, status in (
+        ("application/json; charset=utf-8", 200),
+        ("application/x-www-form-urlencoded", 415),  # what curl says of itself
+    ):
+        assert call(f"{rest}/pricepermeter", pool.id_token(), PRICE, **{"Content-Type": content_type}).status == status
+
+
 def test_unavailable_keys_are_a_500_and_nothing_is_cached(
     pool: FakeUserPool, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
