@@ -80,6 +80,12 @@ class _NotSaid:
 
 
 _NOT_SAID: Any = _NotSaid()
+_VARIABLES = {
+    "user_pool_id": "COGNITO_USER_POOL_ID",
+    "client_id": "COGNITO_CLIENT_ID",
+    "jwks": "COGNITO_JWKS",
+    "jwks_uri": "COGNITO_JWKS_URI",
+}
 _MOST_SECONDS = 100 * 366 * 86_400
 
 
@@ -199,14 +205,19 @@ class CognitoVerifier(Generic[TokenT_co]):
         token_use: Any = _env("COGNITO_TOKEN_USE")
         if token_use not in ("access", "id"):
             raise ConfigurationError(f"COGNITO_TOKEN_USE: expected 'access' or 'id', found {shown(token_use)}")
-        verifier: CognitoVerifier[AccessToken | IdToken] = cls(
-            user_pool_id,
-            client_id=client_ids,
-            token_use=token_use,
-            jwks=_env("COGNITO_JWKS") if "COGNITO_JWKS" in os.environ else None,
-            jwks_uri=_env("COGNITO_JWKS_URI") if "COGNITO_JWKS_URI" in os.environ else None,
-            **options,
-        )
+        try:
+            pool = UserPool(
+                user_pool_id,
+                client_id=client_ids,
+                jwks=_env("COGNITO_JWKS") if "COGNITO_JWKS" in os.environ else None,
+                jwks_uri=_env("COGNITO_JWKS_URI") if "COGNITO_JWKS_URI" in os.environ else None,
+            )
+            _bundled(pool)
+        except ConfigurationError as error:
+            option, colon, rest = str(error).partition(":")
+            message = f"{_VARIABLES[option]}{colon}{rest}" if option in _VARIABLES else str(error)
+            raise ConfigurationError(message) from None
+        verifier: CognitoVerifier[AccessToken | IdToken] = cls(pool, token_use=token_use, **options)
         return verifier
 
     def verify(

@@ -875,13 +875,13 @@ def test_a_variable_that_is_missing_or_senseless_is_a_configuration_error(
     else:
         environment.setenv(name, value)
     refusal = refusal_of(ConfigurationError, CognitoVerifier.from_env)
-    assert name.removeprefix("COGNITO_").lower() in str(refusal).lower()
+    assert str(refusal).startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("option", ["client_id", "token_use", "jwks", "jwks_uri"])
 def test_what_the_environment_says_is_not_said_twice(environment: pytest.MonkeyPatch, option: str) -> None:
-    twice: Any = {option: None}
-    with pytest.raises(TypeError):
+    twice: Any = {option: "said"}
+    with pytest.raises((TypeError, ConfigurationError)):
         CognitoVerifier.from_env(**twice)
     environment.setenv("COGNITO_JWKS_URI", "https://example.com/jwks.json")
     CognitoVerifier.from_env(groups=None)
