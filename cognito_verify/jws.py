@@ -105,8 +105,11 @@ def parse_compact(raw: object, max_token_bytes: int) -> UnverifiedJws:
     header, dot, payload = signing_input.partition(".")
     if not dot or "." in payload or " " in header:
         raise MalformedTokenError(f"token: expected three segments parted by '.', found {_likely_instead(raw)}")
+    # All tokens of a key have the same header: remembering it saves 4 us (`benchmarks --profile`). Only short ones are
+    # remembered, and 64 of them, so that forged headers cannot fill the memory.
+    read = _remembered_header if len(header) <= _REMEMBERED_HEADER_CHARACTERS else _read_header
     return UnverifiedJws(
-        _header(header),
+        read(header),
         base64url_decoded("payload", payload),
         base64url_decoded("signature", signature),
         signing_input.encode(),
@@ -165,12 +168,6 @@ def _flaw(segment: str) -> str:
     if len(segment) % 4 == 1:
         return f"{len(segment)} characters, which no bytes give: is the token cut off?"
     return f"{len(segment)} characters that are not"
-
-
-def _header(segment: str) -> tuple[JsonObject, str, object]:
-    # All tokens of a key have the same header: remembering it saves 4 us (`benchmarks --profile`). Only short ones are
-    # remembered, and 64 of them, so that forged headers cannot fill the memory.
-    return _remembered_header(segment) if len(segment) <= _REMEMBERED_HEADER_CHARACTERS else _read_header(segment)
 
 
 def _read_header(segment: str) -> tuple[JsonObject, str, object]:

@@ -295,13 +295,16 @@ class CognitoVerifier(Generic[TokenT_co]):
 
     def _opened(self, sealed: _Sealed) -> _Opened:
         """Structure, algorithm, issuer: what the token claims, or what is remembered of it."""
-        digest = self._digest(sealed)
-        if digest is not None:
+        raw, digest = sealed.raw, None
+        if raw is None or (isinstance(raw, str) and not raw):
+            raise MissingTokenError("token: expected one, found nothing")
+        if self._remembered_size and type(raw) is str and len(raw) <= self._max_token_bytes and raw.isascii():
+            digest = sha256(raw.encode()).digest()
             with self._lock:
                 remembered = self._remembered.get(digest)
             if remembered is not None:
                 return sealed, digest, remembered.issuer, remembered.kid, remembered, None, remembered.claims
-        jws = parse_compact(sealed.raw, self._max_token_bytes)
+        jws = parse_compact(raw, self._max_token_bytes)
         claims = json_object("payload", jws.payload)
         check_algorithm(jws, COGNITO_ALGORITHMS)
         iss = claims.get("iss")
@@ -309,15 +312,6 @@ class CognitoVerifier(Generic[TokenT_co]):
         if issuer is None:  # looked up in our own list: a foreign `iss` costs no fetch and chooses no key
             raise InvalidIssuerError(f"iss: expected {self._expected_issuers()}, found {self._likely_issuer(iss)}")
         return sealed, digest, issuer, jws.kid, None, jws, claims
-
-    def _digest(self, sealed: _Sealed) -> bytes | None:
-        """Under which a token is remembered; None where it is not, or cannot be a token at all."""
-        raw = sealed.raw
-        if raw is None or (isinstance(raw, str) and not raw):
-            raise MissingTokenError("token: expected one, found nothing")
-        if not self._remembered_size or type(raw) is not str or len(raw) > self._max_token_bytes or not raw.isascii():
-            return None
-        return sha256(raw.encode()).digest()
 
     def _believed(self, opened: _Opened, key: VerifyingKey) -> _Verdict:
         """Signature, time, token use, client, resource, other claims; of a remembered token key and time."""
