@@ -66,6 +66,11 @@ def bearer_token(header_value: str | None) -> str:
 
 
 def _token_or_refusal(header_value: object) -> str | TokenError:
+    if type(header_value) is str and header_value.startswith("Bearer "):
+        # What nearly everybody sends; what follows comes to the same, 1.2 us later (`make bench`, the decorator).
+        token = header_value[7:]
+        if token and " " not in token and "\t" not in token and "," not in token:
+            return token
     if header_value is not None and not isinstance(header_value, str):
         return MalformedTokenError(f"Authorization: expected a str, found {type(header_value).__name__}")
     words = (header_value or "").replace("\t", " ").split(" ")

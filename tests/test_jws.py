@@ -542,6 +542,18 @@ def test_any_header_value_gives_one_word_or_one_of_our_refusals(value: str) -> N
     assert message.isprintable()
 
 
+@fixed
+@given(st.text(st.characters(), max_size=30) | st.text("Be \t,a.b\n", max_size=8))
+def test_the_usual_spelling_of_the_scheme_is_read_as_any_other(value: str) -> None:
+    outcomes: list[tuple[type, str]] = []
+    for scheme in ("Bearer", "bEARER"):
+        try:
+            outcomes.append((str, bearer_token(f"{scheme} {value}")))
+        except (MissingTokenError, MalformedTokenError) as refusal:
+            outcomes.append((type(refusal), str(refusal)))
+    assert outcomes[0] == outcomes[1]
+
+
 def test_many_lists_side_by_side_are_no_deep_nesting() -> None:
     content = {"lists": [[n] for n in range(100)], "brackets": "[" * 100 + '"'}
     assert json_object("payload", json.dumps(content).encode()) == content
