@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
-__all__ = ["FetchEvent", "Observer", "VerificationEvent", "notify"]
+from cognito_verify.errors import CognitoVerifyError
+
+__all__ = ["FetchEvent", "Observation", "Observer", "VerificationEvent", "notify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationEvent:
-    """A token was verified, or refused.
+    """A token was verified, or refused; a request was let through, or not.
 
     Attributes:
-        code: The error's code, or None for a verified token; "unforeseen" for what is no error of ours, such as a
+        code: The error's code, or None for what passed; "unforeseen" for what is no error of ours, such as a
             cancelled task or a check that raises something else.
         token_use: "access" or "id" of a verified token, or None.
         user_pool_id: The pool of a verified token, or None.
@@ -48,6 +52,48 @@ class FetchEvent:
 
 
 Observer = Callable[[VerificationEvent | FetchEvent], object]
+
+
+class Observation:
+    """One decision while it is made; the observer is told of it when the block ends, however it ends.
+
+    Whoever decides sets what is found out, as it is found out.
+
+    Attributes:
+        observer: Who is told.
+        code: The code of a refusal that is answered; what is raised has its own.
+        token_use: Of a verified token.
+        user_pool_id: Of a verified token.
+        seen_before: Whether the verified-token cache knew the token.
+    """
+
+    __slots__ = ("_started", "code", "observer", "seen_before", "token_use", "user_pool_id")
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.code: str | None = None
+        self.token_use: str | None = None
+        self.user_pool_id: str | None = None
+        self.seen_before = False
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        code = self.code
+        if error is not None:
+            code = error.code if isinstance(error, CognitoVerifyError) else "unforeseen"
+        notify(
+            self.observer,
+            VerificationEvent(
+                code=code,
+                token_use=self.token_use,
+                user_pool_id=self.user_pool_id,
+                seen_before=self.seen_before,
+                seconds=time.perf_counter() - self._started,
+            ),
+        )
 
 
 def notify(observer: Observer, event: VerificationEvent | FetchEvent) -> None:

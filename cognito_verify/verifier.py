@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, overload
 
 from cachetools import LRUCache
 
@@ -40,7 +40,7 @@ from cognito_verify.tokens import AccessToken, IdToken
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
 
-    from cognito_verify.observer import Observer
+    from cognito_verify.observer import Observation, Observer
 
     class CommonOptions(TypedDict, total=False):
         """What every form of `CognitoVerifier(...)` and `from_env` takes; explained at the class."""
@@ -240,9 +240,8 @@ class CognitoVerifier(Generic[TokenT_co]):
         del raw
         if self._observer is None:
             return self._granted(self._verdict(sealed), groups, scopes)
-        with _Observation(self._observer) as observation:
-            observation.verdict = self._verdict(sealed)
-            return self._granted(observation.verdict, groups, scopes)
+        with _observation(self._observer) as observation:
+            return self._granted(_noted(self._verdict(sealed), observation), groups, scopes)
 
     async def verify_async(
         self, raw: str | None, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
@@ -252,9 +251,25 @@ class CognitoVerifier(Generic[TokenT_co]):
         del raw
         if self._observer is None:
             return await self._granted_async(await self._verdict_async(sealed), groups, scopes)
-        with _Observation(self._observer) as observation:
-            observation.verdict = await self._verdict_async(sealed)
-            return await self._granted_async(observation.verdict, groups, scopes)
+        with _observation(self._observer) as observation:
+            return await self._granted_async(_noted(await self._verdict_async(sealed), observation), groups, scopes)
+
+    def verify_within(self, observation: Observation, raw: str | None) -> TokenT_co:
+        """As `verify`, for adapters: a part of a decision that they observe and tell of by themselves, once.
+
+        The verifier's own observer is told as well, unless it is the one that the adapter tells.
+        """
+        sealed = _Sealed(raw)
+        del raw
+        if self._observer is None or self._observer == observation.observer:
+            return self._granted(_noted(self._verdict(sealed), observation), None, None)
+        with _observation(self._observer) as own:
+            return self._granted(_noted(self._verdict(sealed), own, observation), None, None)
+
+    @property
+    def observer(self) -> Observer | None:
+        """Who is told of decisions, or None; for adapters."""
+        return self._observer
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -487,34 +502,19 @@ _Verdict = tuple[Any, JsonObject, float, bool]
 """A token that is what it says, its claims, the time of the verdict, and whether the token was seen before."""
 
 
-class _Observation:
-    """Tells the observer how a verification ended."""
+def _observation(observer: Observer) -> Observation:
+    from cognito_verify.observer import Observation  # only those who observe pay for it
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self.verdict: _Verdict | CognitoVerifyError | None = None
+    return Observation(observer)
 
-    def __enter__(self) -> Self:
-        self._started = time.perf_counter()
-        return self
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        from cognito_verify.observer import VerificationEvent, notify  # only those who observe pay for it
-
-        token, seen_before = None, False
-        if isinstance(self.verdict, tuple):
-            token, _, _, seen_before = self.verdict
-        self.verdict = None
-        notify(
-            self._observer,
-            VerificationEvent(
-                code=None if error is None else error.code if isinstance(error, CognitoVerifyError) else "unforeseen",
-                token_use=None if token is None else token.token_use,
-                user_pool_id=None if token is None else token.user_pool_id,
-                seen_before=seen_before,
-                seconds=time.perf_counter() - self._started,
-            ),
-        )
+def _noted(verdict: _Verdict | CognitoVerifyError, *observations: Observation) -> _Verdict | CognitoVerifyError:
+    if isinstance(verdict, tuple):
+        for observation in observations:
+            observation.token_use = verdict[0].token_use
+            observation.user_pool_id = verdict[0].user_pool_id
+            observation.seen_before = verdict[3]
+    return verdict
 
 
 def _pools(
