@@ -486,15 +486,16 @@ def test_an_arn_is_taken_apart_from_the_left(arn: str | None, expected: str) -> 
         pytest.param("dev", None, "Deny", id="no-path-at-all"),
     ],
 )
-@pytest.mark.parametrize("method", ["$default", "ANY/a/{id}"])
+@pytest.mark.parametrize("route_key", ["$default", "ANY /a/{id}"])
 def test_a_route_arn_that_names_no_path_leaves_it_to_the_raw_path(
-    stage: str, raw_path: str | None, expected: str, method: str
+    stage: str, raw_path: str | None, expected: str, route_key: str
 ) -> None:
     rules = [Rule("GET /a/{id}"), Rule("GET /"), Rule("GET /develop")]
     authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=rules)
-    event = http_2_authorizer_event({"Authorization": POOL.access_token()}, method="GET", route_key="ANY /a/{id}")
-    event |= {"routeArn": method_arn(method, "", stage=stage), "rawPath": raw_path}
-    assert outcome(authorizer, event) == expected
+    event = http_2_authorizer_event({"Authorization": POOL.access_token()}, method="GET", route_key=route_key)
+    event |= {"routeArn": method_arn(route_key.replace(" ", ""), "", stage=stage), "rawPath": raw_path}
+    is_on_its_route = route_key == "$default" or str(raw_path).endswith("/a/7")
+    assert outcome(authorizer, event) == (expected if is_on_its_route else "Deny")
     event["requestContext"]["http"]["method"] = "POST"
     assert outcome(authorizer, event) == "Deny"
 
@@ -659,6 +660,153 @@ def test_an_iam_answer_for_an_arn_without_a_path_is_as_careful_as_a_simple_one()
     event["identitySource"] = None  # without one, nothing can be cached
     assert outcome(LambdaAuthorizer(POOL.verifier("access"), rules=unlike), event) == "Allow"
     assert outcome(LambdaAuthorizer(POOL.verifier("access"), rules=unlike), {**event, "rawPath": "/admin"}) == "Deny"
+
+
+@pytest.mark.parametrize("path", ["/reports/7/", "/reports/..", "/reports/a%2Fb"])
+@pytest.mark.parametrize("answers", ["simple", "iam-without-a-path"])
+def test_a_refusal_of_a_path_that_no_rule_decides_is_not_cached_for_those_that_rules_decide(
+    answers: str, path: str
+) -> None:
+    """A gateway routes them to `/reports/{id}` or `$default`, under which a cached refusal would lock its owner out."""
+    raw = POOL.access_token(groups=["finance"])
+    options: dict[str, Any] = {"rules": [Rule("ANY /reports/{id}"), Rule("ANY /"), Rule("ANY /{proxy+}")]}
+    event = http_2_authorizer_event({"Authorization": raw}, method="GET", path=path, route_key="GET /reports/{id}")
+    if answers == "simple":
+        options["http_api_response"] = "simple"
+        event["identitySource"] = [raw, "GET /reports/{id}"]
+    else:
+        event |= {"identitySource": [raw], "routeArn": method_arn("$default", "", stage="$default")}
+        event["routeKey"] = "$default"
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), **options)
+    with pytest.raises(AccessDeniedError, match="no rule covers it") as refusal:
+        authorizer(event)
+    assert type(refusal.value) is AccessDeniedError
+    assert raw not in str(refusal.value)
+    assert outcome(LambdaAuthorizer(POOL.verifier("access"), **options, simple_uncached=True), event) == "Deny"
+    decided = {**event, "rawPath": "/reports/7"}
+    if answers == "simple":
+        decided["routeArn"] = method_arn("GET", "/reports/7", stage="$default")
+    assert outcome(authorizer, decided) == "Allow"
+
+
+def test_a_refusal_on_a_route_that_no_rule_decides_may_be_cached() -> None:
+    raw = POOL.access_token()
+    event = http_2_authorizer_event({"Authorization": raw}, method="GET", path="/z/1/", route_key="GET /z/{id}")
+    event["identitySource"] = [raw, "GET /z/{id}"]
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=RULES, http_api_response="simple")
+    assert outcome(authorizer, event) == "Deny"
+
+
+DECODED = [
+    pytest.param("GET /{tenant}", "/acme/1", id="a-decoded-slash-makes-two-segments-of-one"),
+    pytest.param("GET /{tenant}/{id}", "/acme", id="a-decoded-question-mark-cuts-the-rest-off"),
+    pytest.param("ANY /{tenant}", "/acme/1", id="a-route-for-any-method"),
+]
+
+
+@pytest.mark.parametrize(("route_key", "path"), DECODED)
+@pytest.mark.parametrize("kind", ["1.0", "2.0", "2.0-simple"])
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_path_that_is_none_of_the_route_that_the_gateway_chose_is_denied(
+    kind: str, route_key: str, path: str, is_cached: bool
+) -> None:
+    """HTTP APIs report the path decoded: `GET /acme%2F1` would be decided by the rule for `GET /{tenant}/{id}`."""
+    raw = POOL.access_token()
+    identity = [raw, route_key]
+    rules = [Rule("GET /{tenant}/{id}"), Rule("GET /{tenant}")]
+    options: dict[str, Any] = {"rules": rules, "simple_uncached": not is_cached}
+    if kind == "1.0":
+        event = http_1_authorizer_event({"Authorization": raw}, method="GET", path=path, identity_source=raw)
+        event["resource"] = route_key.partition(" ")[2]
+    else:
+        event = http_2_authorizer_event({"Authorization": raw}, method="GET", path=path, route_key=route_key)
+        event["identitySource"] = identity
+    authorizer = authorizer_for(kind, **options)
+    alike_only = route_key.startswith("ANY") and kind == "2.0-simple" and is_cached
+    refused = "ConfigurationError" if alike_only else "AccessDeniedError" if is_cached else "Deny"
+    assert outcome(authorizer, event) == refused
+    for other in (f"GET {path}", "POST /other"):  # the route that it is on; and an event of no gateway's making
+        event |= {"resource": other.partition(" ")[2]} if kind == "1.0" else {"routeKey": other}
+        if kind == "2.0-simple":
+            event["identitySource"] = [raw, other]
+        if other.startswith("GET"):
+            assert outcome(authorizer, event) == "Allow"
+        elif kind == "2.0":
+            assert outcome(authorizer, event) == "Allow"  # the ARN alone decides
+
+
+def test_a_trailing_slash_is_no_other_route() -> None:
+    raw = POOL.access_token()
+    event = http_2_authorizer_event({"Authorization": raw}, method="GET", path="/a/", route_key="GET /a")
+    event["identitySource"] = [raw]
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=[Rule("GET /a"), Rule("GET /b")])
+    assert outcome(authorizer, event) == "Deny"
+
+
+@pytest.mark.parametrize(
+    ("host", "groups", "expected"),
+    [
+        pytest.param(f"{API_ID}.execute-api.eu-west-1.amazonaws.com", None, "Allow", id="the-api-s-own-domain"),
+        pytest.param(None, None, "Allow", id="no-domain-in-the-event"),
+        pytest.param("api.example.com", None, "Deny", id="a-custom-domain-in-its-second-reading"),
+        pytest.param("api.example.com", ["staff"], "Allow", id="a-token-that-meets-both"),
+        pytest.param(f"{API_ID}x.example.com", None, "Deny", id="a-custom-domain-that-looks-alike"),
+    ],
+)
+def test_on_a_custom_domain_the_stage_s_name_may_be_a_segment_of_its_own(
+    host: str | None, groups: list[str] | None, expected: str
+) -> None:
+    raw = POOL.access_token(groups=groups)
+    event = http_2_authorizer_event({"Authorization": raw}, method="GET", path="/dev/x", route_key="$default")
+    event["routeArn"] = method_arn("$default", "", stage="dev")
+    event["requestContext"]["domainName"] = host
+    rules = [Rule("GET /{id}"), Rule("GET /dev/{id}", groups="staff")]
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=rules, policy_scope="request")
+    assert outcome(authorizer, event) == expected
+    alone = LambdaAuthorizer(POOL.verifier("access"), rules=rules[:1])
+    assert outcome(alone, event) == "Allow"  # no rule decides the second reading
+
+
+OWN_PAGE, FOREIGN_PAGE = "https://app.example.com", "https://evil.example"
+
+
+@pytest.mark.parametrize("kind", HTTP)
+@pytest.mark.parametrize(
+    ("method", "origin", "also_identity", "expected"),
+    [
+        pytest.param("POST", OWN_PAGE, [], "ConfigurationError", id="kept-for-all-pages"),
+        pytest.param("POST", OWN_PAGE, [OWN_PAGE], "Allow", id="kept-for-one-page"),
+        pytest.param("GET", None, [], "ConfigurationError", id="safe-but-kept-for-all-methods"),
+    ],
+)
+def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_sites(
+    kind: str, method: str, origin: str | None, also_identity: list[str], expected: str
+) -> None:
+    sent = {"Cookie": f"id={POOL.access_token()}"} | ({} if origin is None else {"Origin": origin})
+    identity = [sent["Cookie"], *also_identity]
+    options: dict[str, Any] = {"token_from": [header("Authorization"), cookie("id", OWN_PAGE)]}
+    if kind == "1.0":
+        event = http_1_authorizer_event(sent, method=method, identity_source=",".join(identity))
+    else:
+        event = http_2_authorizer_event(sent, method=method, identity_source=identity)
+    assert outcome(authorizer_for(kind, **options), event) == expected
+    assert outcome(authorizer_for(kind, **options, simple_uncached=True), event) == "Allow"
+    uncached = {**event, "identitySource": None}
+    assert outcome(authorizer_for(kind, **options), uncached) == "Allow"
+    in_a_header = {**event, "headers": {**event["headers"], "authorization": POOL.access_token()}}
+    in_a_header |= {"multiValueHeaders": None, "identitySource": None}
+    assert outcome(authorizer_for(kind, **options), in_a_header) == "Allow"
+
+
+def test_a_simple_answer_to_a_cookie_is_kept_for_its_route_if_that_changes_nothing() -> None:
+    authorizer = LambdaAuthorizer(
+        POOL.verifier("access"), token_from=cookie("id", OWN_PAGE), http_api_response="simple"
+    )
+    sent = {"Cookie": f"id={POOL.access_token()}", "Origin": OWN_PAGE}
+    for method, expected in (("GET", "Allow"), ("POST", "ConfigurationError")):
+        key = f"{method} /pricepermeter"
+        event = http_2_authorizer_event(sent, method=method, identity_source=[sent["Cookie"], key])
+        assert outcome(authorizer, event) == expected
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ RULES = '[{"route": "POST /pricepermeter"}, {"route": "GET /reports/{id}", "grou
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("RULES", "HTTP_API_RESPONSE", "SIMPLE_UNCACHED", "BAD_TOKEN", "JWKS_URI"):
+    for name in ("RULES", "POLICY_SCOPE", "HTTP_API_RESPONSE", "SIMPLE_UNCACHED", "BAD_TOKEN", "JWKS_URI"):
         monkeypatch.delenv(f"COGNITO_{name}", raising=False)
     for name, value in VERIFIER.items():
         monkeypatch.setenv(name, value)
@@ -147,6 +147,8 @@ def test_a_fault_in_the_file_of_rules_names_the_variable(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("COGNITO_POLICY_SCOPE", "stage"),
+        ("COGNITO_POLICY_SCOPE", ""),
         ("COGNITO_HTTP_API_RESPONSE", "json"),
         ("COGNITO_HTTP_API_RESPONSE", ""),
         ("COGNITO_SIMPLE_UNCACHED", "yes"),
@@ -162,6 +164,22 @@ def test_a_wrong_setting_names_the_variable(env: pytest.MonkeyPatch, name: str, 
     env.setenv(name, value)
     with pytest.raises(ConfigurationError, match=f"^{name}: "):
         authorizer_from_env()
+
+
+def test_a_table_that_one_policy_cannot_say_is_answered_for_each_request(env: pytest.MonkeyPatch) -> None:
+    rules = [{"route": "ANY /{p+}"}, {"route": "ANY /a/{p+}", "groups": "staff"}, {"route": "GET /a/b"}]
+    env.setenv("COGNITO_RULES", json.dumps(rules))
+    for value in ("api", None):
+        if value is None:
+            env.delenv("COGNITO_POLICY_SCOPE")
+        else:
+            env.setenv("COGNITO_POLICY_SCOPE", value)
+        with pytest.raises(ConfigurationError, match=r"^COGNITO_RULES: .*COGNITO_POLICY_SCOPE=request"):
+            authorizer_from_env()
+    env.setenv("COGNITO_POLICY_SCOPE", "request")
+    authorizer = authorizer_from_env()
+    assert is_let_through(authorizer, "GET", "/a/b")
+    assert not is_let_through(authorizer, "GET", "/a/c")
 
 
 @pytest.mark.parametrize(("value", "is_simple"), [("iam", False), ("simple", True), ("SIMPLE", True)])

@@ -14,7 +14,9 @@ from cfnlint.decode import cfn_yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from cognito_verify.aws_lambda import CloudWatchObserver
 from cognito_verify.aws_lambda.rules import RuleTable
+from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
 from examples.cost_calculator import authorizer, calculate_price, local, reports
 
@@ -132,6 +134,37 @@ def test_every_function_has_its_handler_and_time_for_a_cold_start(resources: dic
             ("calculate_price", "http_handler"),
         }
         assert function["Timeout"] >= 5
+
+
+def test_every_alarm_watches_a_metric_that_is_written(
+    resources: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarms = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    assert len(alarms) == 3
+    for alarm in alarms:
+        function, *others = alarm["Dimensions"]
+        assert resources[function["Value"]["Ref"]]["Type"] == "AWS::Lambda::Function"
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function["Value"]["Ref"])
+        observer = CloudWatchObserver()
+        observer(
+            VerificationEvent(
+                code="keys_unavailable", token_use=None, user_pool_id=None, seen_before=False, seconds=2.5
+            )
+        )
+        observer(FetchEvent(jwks_uri="https://keys.example", error="timed out", keys=0, seconds=2.5, key_age=7_201))
+        wanted = {"FunctionName": function["Value"]["Ref"], **{one["Name"]: one["Value"] for one in others}}
+        values = [
+            line[alarm["MetricName"]]
+            for line in map(json.loads, capsys.readouterr().out.splitlines())
+            for directive in line["_aws"]["CloudWatchMetrics"]
+            if directive["Namespace"] == alarm["Namespace"]
+            and directive["Metrics"][0]["Name"] == alarm["MetricName"]
+            and sorted(wanted) in [sorted(names) for names in directive["Dimensions"]]
+            and wanted.items() <= line.items()
+        ]
+        assert len(values) == 1
+        assert values[0] > alarm["Threshold"]
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
 
 
 @pytest.mark.parametrize(("module", "name"), [("authorizer", "handler"), ("calculate_price", "http_handler")])

@@ -166,7 +166,7 @@ def check_against_the_rules(rules: list[Rule], methods: Iterable[str]) -> None:
                 assert any(f"{rule.route!r} loses" in warning for warning in warned), f"lost unsaid: {found}"
                 assert is_unsayable(oracle, token, method, path), f"lost without need: {found}"
             elif not readings and is_allowed:
-                assert is_named(policy.leaks, method, path), f"leaks unnamed: {found}"
+                assert is_named(policy.leaks_for(token), method, path), f"leaks unnamed: {found}"
     for warning in warned:
         check_that_the_example_is_lost(rules, policy, warning)
 
@@ -458,15 +458,16 @@ def test_a_rule_that_loses_paths_is_one_warning_at_whoever_builds_the_policy() -
 def test_a_leak_is_named() -> None:
     policy, warned = compiled(ITEMS)
     assert warned == []
-    assert policy.leaks == ("GET /orders/1/2",)
+    assert policy.leaks_for(access_token("g")) == ("GET /orders/1/2",)
+    assert policy.leaks_for(access_token("k")) == ()  # who may not call the two routes finds nothing between them
     assert iam.is_allowed(document(policy, access_token("g")), f"{PREFIX}GET/orders/7/bills")
     assert not iam.is_allowed(document(policy, access_token("g")), f"{PREFIX}GET/orders/7/items/8")
-    assert compiled(CRUD)[0].leaks == ()
+    assert compiled(CRUD)[0].leaks_for(access_token("ghk")) == ()
 
 
 def test_an_example_does_not_say_a_literal() -> None:
     policy, _ = compiled(rules_of("ANY /a/{x}/1", "ANY /a/{x}"))
-    assert policy.leaks == ("ANY /a/2/3",)
+    assert policy.leaks_for(access_token()) == ("ANY /a/2/3",)
 
 
 def test_a_table_that_multiplies_itself_is_refused() -> None:

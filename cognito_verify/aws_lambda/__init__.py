@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "CloudWatchObserver",
     "LambdaAuthorizer",
     "Rule",
     "claims_of",
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cognito_verify.aws_lambda.authorizer import LambdaAuthorizer
     from cognito_verify.aws_lambda.decorator import require_token
     from cognito_verify.aws_lambda.events import claims_of, cookie, header, query
+    from cognito_verify.aws_lambda.metrics import CloudWatchObserver
     from cognito_verify.aws_lambda.rules import Rule
 
     authorize: LambdaAuthorizer
@@ -40,6 +42,8 @@ else:
                 from cognito_verify.aws_lambda import decorator as module
             elif name == "LambdaAuthorizer":
                 from cognito_verify.aws_lambda import authorizer as module
+            elif name == "CloudWatchObserver":
+                from cognito_verify.aws_lambda import metrics as module
             elif name == "Rule":
                 from cognito_verify.aws_lambda import rules as module
             else:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cognito_verify.aws_lambda.events import (
     HttpKind,
@@ -33,6 +33,9 @@ from cognito_verify.errors import (
 )
 from cognito_verify.requirements import RequirementSource, requirement
 from cognito_verify.verifier import CognitoVerifier
+
+if TYPE_CHECKING:
+    from cognito_verify.observer import Observer
 
 __all__ = ["ErrorHeaders", "require_token"]
 
@@ -94,7 +97,11 @@ def require_token(
     def raw_of(event: dict[str, Any], kind: HttpKind) -> str | None:
         if passes_preflight and _is_preflight(event, kind):
             return None
-        return optional_token(sources, event) if is_optional else raw_token(sources, event)
+        try:
+            return optional_token(sources, event) if is_optional else raw_token(sources, event)
+        except TokenError as error:
+            _tell(verifier.observer, error)  # what never reaches the verifier
+            raise
 
     def decorate(handler: _Handler) -> _Handler:
         call = _Call(handler)
@@ -116,7 +123,7 @@ def require_token(
                 with token_in_context(token):
                     return await handler(*args, **kwargs)
 
-            return guarded_async
+            return guarded_async if verifier.observer is None else _telling_request_id(guarded_async, call)
 
         @wraps(handler)
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -133,7 +140,7 @@ def require_token(
             with token_in_context(token):
                 return handler(*args, **kwargs)
 
-        return guarded
+        return guarded if verifier.observer is None else _telling_request_id(guarded, call)
 
     return decorate
 
@@ -141,7 +148,7 @@ def require_token(
 class _Call:
     """How a handler wants to be called: where the event stands, whether the token goes with it, and what comes back."""
 
-    __slots__ = ("_event_at", "_event_name", "_wants_token", "is_async")
+    __slots__ = ("_context_name", "_event_at", "_event_name", "_wants_token", "is_async")
 
     def __init__(self, handler: object) -> None:
         if not callable(handler):
@@ -152,7 +159,8 @@ class _Call:
         self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
         parameters = list(inspect.signature(handler).parameters.values())
         self._event_at = 1 if parameters and parameters[0].name in ("self", "cls") else 0
-        self._event_name = parameters[self._event_at].name if len(parameters) > self._event_at else "event"
+        names = [parameter.name for parameter in parameters[self._event_at :]]
+        self._event_name, self._context_name = (*names, *("event", "context")[len(names) :])[:2]
         self._wants_token = False
         for position, parameter in enumerate(parameters):
             if parameter.name == "token" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -164,6 +172,9 @@ class _Call:
     def event(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return args[self._event_at] if len(args) > self._event_at else kwargs.get(self._event_name)
 
+    def context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        return args[self._event_at + 1] if len(args) > self._event_at + 1 else kwargs.get(self._context_name)
+
     def arguments(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], event: dict[str, Any], token: object
     ) -> tuple[Any, ...]:
@@ -174,6 +185,35 @@ class _Call:
             return (*args[: self._event_at], event, *args[self._event_at + 1 :])
         kwargs[self._event_name] = event
         return args
+
+
+def _telling_request_id(guarded: _Handler, call: _Call) -> _Handler:
+    """For a verifier that is observed: its observer finds the invocation's id, also for what the handler verifies."""
+    from cognito_verify.aws_lambda.invocation import request_in_context  # only those who observe pay for it
+
+    if call.is_async:
+
+        @wraps(guarded)
+        async def told_async(*args: Any, **kwargs: Any) -> Any:
+            with request_in_context(call.context(args, kwargs)):
+                return await guarded(*args, **kwargs)
+
+        return told_async
+
+    @wraps(guarded)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        with request_in_context(call.context(args, kwargs)):
+            return guarded(*args, **kwargs)
+
+    return told
+
+
+def _tell(observer: Observer | None, refusal: TokenError) -> None:
+    if observer is not None:
+        from cognito_verify.observer import Observation  # only those who observe pay for it
+
+        with Observation(observer) as observation:
+            observation.code = refusal.code
 
 
 def _flag(option: str, value: object) -> bool:

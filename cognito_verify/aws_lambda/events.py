@@ -17,9 +17,10 @@ from urllib.parse import unquote_plus
 
 from cognito_verify.errors import ConfigurationError, MalformedTokenError, MissingTokenError, TokenError, shown
 from cognito_verify.jws import bearer_token
-from cognito_verify.tokens import VerifiedToken
+from cognito_verify.tokens import AccessToken, VerifiedToken
 
 __all__ = [
+    "SAFE_METHODS",
     "HttpKind",
     "TokenSource",
     "claims_of",
@@ -44,7 +45,7 @@ HttpKind = Literal["rest", "http", "alb", "alb-multi", "websocket"]
 
 _TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a header's or cookie's name: RFC 9110 section 5.6.2
 _ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+"  # as browsers write it (RFC 6454 section 6.2)
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1
 _GROUPS = "cognito:groups"
 _DATES = ("exp", "iat")
 _NOT_JOINABLE = re.compile(r"[\s,\[\]]|^$")
@@ -88,7 +89,7 @@ class TokenSource:
         """Whether the page that caused the request may use the cookie: browsers add it to anybody's requests (CSRF)."""
         kind = http_kind(event)
         # `$connect` is a GET, but opens a connection in both directions, which no CORS rule guards.
-        if kind != "websocket" and http_method(event, kind) in _SAFE_METHODS:
+        if kind != "websocket" and http_method(event, kind) in SAFE_METHODS:
             return True
         origins = header_values(event, "Origin")
         if origins:
@@ -283,8 +284,8 @@ def http_claims(token: VerifiedToken) -> tuple[dict[str, str], list[str] | None]
                 written[name] = _go_text(names)
         elif value is not None:
             written[name] = _go_text(value)
-    scope = written.get("scope")
-    return written, None if scope is None else scope.split()
+    scope = written.get("scope") if isinstance(token, AccessToken) else None  # an ID token grants nothing
+    return written, None if scope is None else [one for one in scope.split(" ") if one]
 
 
 def joinable(names: Iterable[str]) -> list[str]:

@@ -86,11 +86,7 @@ class ApiPolicy:
     """The rules of a table as one policy per token, for the whole API.
 
     It never allows a path that a rule decides and refuses. It decides every other covered path as the table does, but
-    for those that the constructor warned of, and denies what no rule covers, but for `leaks`.
-
-    Attributes:
-        leaks: Paths that no rule covers and that are let through all the same, by example, for a token that meets
-            every rule; for other tokens there are fewer. A gateway without such a route answers them itself.
+    for those that the constructor warned of, and denies what no rule covers, but for what `leaks_for` names.
 
     Raises:
         ConfigurationError: For some token that meets a rule, one policy would have to deny the rule's whole path; or
@@ -100,7 +96,7 @@ class ApiPolicy:
         REST API with IAM permissions", Amazon API Gateway Developer Guide.
     """
 
-    __slots__ = ("_areas", "_globs", "_rules", "leaks")
+    __slots__ = ("_areas", "_globs", "_leaks", "_rules")
 
     def __init__(self, table: RuleTable) -> None:
         budget = _Budget()
@@ -111,12 +107,12 @@ class ApiPolicy:
         self._rules = table.rules
         self._areas = [_Area(methods, rules, tokens, budget) for rules, methods in by_rules.items() if rules]
         self._globs = lru_cache(maxsize=_REMEMBERED)(self._globs_for)  # thread-safe, and 1 ms is saved per call
+        self._leaks = lru_cache(maxsize=_REMEMBERED)(self._leaks_for)
         losses = [loss for rule in self._rules if (loss := _loss(rule, self._areas, tokens))]
         for loss in losses:
             warnings.warn(loss, stacklevel=3)  # at whoever builds the authorizer
         if large := self._too_large(tokens):
             warnings.warn(large, stacklevel=3)
-        self.leaks = tuple(dict.fromkeys(leak for area in self._areas for leak in area.leaks(frozenset(self._rules))))
 
     def statements(self, token: AccessToken | IdToken, arn_prefix: str) -> list[Statement]:
         """What the token may call, and what it may not.
@@ -126,14 +122,27 @@ class ApiPolicy:
             arn_prefix: Of a method ARN what stands before the method:
                 `arn:aws:execute-api:eu-west-1:123456789012:abcdef/dev/`.
         """
-        groups, scopes = frozenset(token.groups), scopes_of(token)
-        allowed, denied = self._globs(frozenset(rule for rule in self._rules if rule.is_met_with(groups, scopes)))
+        allowed, denied = self._globs(self._met_by(token))
         prefix = _literal(arn_prefix)
         return [
             _statement(effect, [prefix + glob for glob in globs])
             for effect, globs in (("Allow", allowed), ("Deny", denied))
             if globs
         ]
+
+    def leaks_for(self, token: AccessToken | IdToken) -> tuple[str, ...]:
+        """Paths that no rule covers and that the token's policy lets through all the same, by example.
+
+        A gateway without such a route answers them itself.
+        """
+        return self._leaks(self._met_by(token))
+
+    def _met_by(self, token: AccessToken | IdToken) -> frozenset[Rule]:
+        groups, scopes = frozenset(token.groups), scopes_of(token)
+        return frozenset(rule for rule in self._rules if rule.is_met_with(groups, scopes))
+
+    def _leaks_for(self, met: frozenset[Rule]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(leak for area in self._areas for leak in area.leaks(met)))
 
     def _too_large(self, tokens: _Tokens) -> str:
         """What to say of the largest policy of a token that could well come; empty where it is small enough."""

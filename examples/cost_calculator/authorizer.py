@@ -11,7 +11,7 @@ import os
 from typing import Literal
 
 from cognito_verify import AccessToken, CognitoVerifier, IdToken
-from cognito_verify.aws_lambda import LambdaAuthorizer, Rule
+from cognito_verify.aws_lambda import CloudWatchObserver, LambdaAuthorizer, Rule
 
 __all__ = ["RULES", "authorizer_for"]
 
@@ -36,4 +36,4 @@ def _added(token: AccessToken | IdToken) -> dict[str, str]:
 
 # In Lambda's init phase, so that a wrong setting is seen before the first request.
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    handler = authorizer_for(CognitoVerifier.from_env())
+    handler = authorizer_for(CognitoVerifier.from_env(observer=CloudWatchObserver()))  # template.yaml has the alarms

@@ -132,5 +132,6 @@ def _response(status: int, content: dict[str, str]) -> dict[str, Any]:
 # The settings of the HTTP API's function alone. Read in the init phase: a wrong one is seen before the first request.
 if "COGNITO_USER_POOL_ID" in os.environ:
     from cognito_verify import CognitoVerifier
+    from cognito_verify.aws_lambda import CloudWatchObserver
 
-    http_handler = http_handler_for(CognitoVerifier.from_env())
+    http_handler = http_handler_for(CognitoVerifier.from_env(observer=CloudWatchObserver()))

@@ -81,9 +81,9 @@ class Route:
     is_proxy: bool = True
 
     def parameters(self, method: str, path: str) -> dict[str, str] | None:
-        """The path's parameters where this is the route of a request, else None."""
+        """The path's parameters where this is the route of a request, else None. A slash at the end changes nothing."""
         own_method, pattern = self.key.split(" ")
-        found = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern)), path)
+        found = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern)) + "/?", path)
         return found.groupdict() if found and method == own_method else None
 
 
@@ -215,7 +215,7 @@ class HttpApi:
             identity = [self._identity(source, request, route) for source in self._identity_sources]
             if not all(identity):
                 return _json(401, {"message": "Unauthorized"})
-            arn = f"{_ARN}/$default/{request.method}{request.path}"
+            arn = f"{_ARN}/$default/{request.method}{event['rawPath']}"
             asked = {**event, "type": "REQUEST", "routeArn": arn, "identitySource": identity}
             authorizer = self._authorizer
             try:
@@ -240,7 +240,7 @@ class HttpApi:
         event: Event = {
             "version": "2.0",
             "routeKey": route.key,
-            "rawPath": request.path,
+            "rawPath": unquote(request.path),  # HTTP APIs hand it on decoded; REST APIs as it was sent
             "rawQueryString": request.query,
             "headers": {name: request.header(name) for name in names},
             "requestContext": {

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cognito_verify import CognitoVerifier
+from cognito_verify.aws_lambda import LambdaAuthorizer, Rule
 from cognito_verify.testing import Answer as JwksAnswer
 from cognito_verify.testing import FakeUserPool
 from examples.cost_calculator import calculate_price, reports
@@ -65,6 +66,10 @@ def call(url: str, token: str | None = None, body: str | None = None, method: st
         return Answer(response.status, json.loads(text) if text else None, dict(response.headers.items()))
     finally:
         connection.close()
+
+
+def parameters(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's
+    return {"statusCode": 200, "body": json.dumps(event["pathParameters"])}
 
 
 @pytest.fixture
@@ -294,6 +299,33 @@ def test_simple_answers_are_cached_by_route(pool: FakeUserPool, clock: Clock) ->
             assert call(f"{http}/pricepermeter", token, PRICE).status == 200
             assert call(f"{http}/reports/7", token).status == 403
     assert [event["routeKey"] for event in guard.events] == ["POST /pricepermeter", "GET /reports/{id}"]
+
+
+@pytest.mark.parametrize("path", ["/reports/7/", "/reports/a%2Fb", "/reports/%2E%2E"])
+def test_an_odd_path_locks_nobody_out_of_its_route(pool: FakeUserPool, clock: Clock, path: str) -> None:
+    """The gateway takes each for `GET /reports/{id}`; a cached no would hold for all reports."""
+    guard = authorizer_for(pool.verifier(token_use=None), http_api_response="simple")
+    sources = ("$request.header.Authorization", "$context.routeKey")
+    token = pool.id_token(groups=["finance"])
+    routes = [Route("GET /reports/{id}", reports.handler)]
+    with served(HttpApi(routes, guard, identity_sources=sources, ttl=300, clock=clock)) as http:
+        assert call(http + path, token).status == 500
+        assert call(f"{http}/reports/7", token).status == 200
+        assert call(f"{http}/reports/7", pool.id_token()).status == 403
+
+
+def test_a_decoded_slash_does_not_borrow_the_rule_of_another_route(pool: FakeUserPool, clock: Clock) -> None:
+    rules = [Rule("GET /{tenant}", groups="staff"), Rule("GET /{tenant}/{id}")]
+    routes = [Route("GET /{tenant}", parameters), Route("GET /{tenant}/{id}", parameters)]
+    token = pool.id_token()
+    forms: list[dict[str, Any]] = [{}, {"http_api_response": "simple", "simple_uncached": True}]
+    for options in forms:
+        guard = LambdaAuthorizer(pool.verifier(token_use=None), rules=rules, **options)
+        with served(HttpApi(routes, guard, clock=clock)) as http:
+            assert call(f"{http}/acme/1", token).content == {"tenant": "acme", "id": "1"}
+            assert call(f"{http}/acme%2F1", token).status != 200
+            assert call(f"{http}/acme", token).status == 403
+            assert call(f"{http}/acme%2F1", pool.id_token(groups=["staff"])).status != 200
 
 
 def test_a_simple_answer_that_a_cache_would_replay_is_not_given(
