@@ -777,6 +777,8 @@ OWN_PAGE, FOREIGN_PAGE = "https://app.example.com", "https://evil.example"
         pytest.param("POST", OWN_PAGE, [], "ConfigurationError", id="kept-for-all-pages"),
         pytest.param("POST", OWN_PAGE, [OWN_PAGE], "Allow", id="kept-for-one-page"),
         pytest.param("GET", None, [], "ConfigurationError", id="safe-but-kept-for-all-methods"),
+        pytest.param("POST", FOREIGN_PAGE, [], "ConfigurationError", id="a-no-kept-for-all-pages"),
+        pytest.param("POST", FOREIGN_PAGE, [FOREIGN_PAGE], "Deny", id="a-no-kept-for-one-page"),
     ],
 )
 def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_sites(
@@ -790,11 +792,11 @@ def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_s
     else:
         event = http_2_authorizer_event(sent, method=method, identity_source=identity)
     assert outcome(authorizer_for(kind, **options), event) == expected
-    assert outcome(authorizer_for(kind, **options, simple_uncached=True), event) == "Allow"
-    uncached = {**event, "identitySource": None}
-    assert outcome(authorizer_for(kind, **options), uncached) == "Allow"
+    decided = "Deny" if origin == FOREIGN_PAGE else "Allow"
+    assert outcome(authorizer_for(kind, **options, simple_uncached=True), event) == decided
+    assert outcome(authorizer_for(kind, **options), {**event, "identitySource": None}) == decided
     in_a_header = {**event, "headers": {**event["headers"], "authorization": POOL.access_token()}}
-    in_a_header |= {"multiValueHeaders": None, "identitySource": None}
+    in_a_header |= {"multiValueHeaders": None, "identitySource": [in_a_header["headers"]["authorization"]]}
     assert outcome(authorizer_for(kind, **options), in_a_header) == "Allow"
 
 

@@ -207,6 +207,7 @@ class LambdaAuthorizer:
     ) -> tuple[dict[str, Any] | None, CognitoVerifyError | None]:
         """The answer, None for "Unauthorized", and the refusal that it says, if any."""
         request = _request(event)
+        self._check_cookie_is_kept_for_its_site(event, request)
         verified = self._verified(event, request, verify)
         if isinstance(verified, CognitoVerifyError):
             return self._turned_away(request, verified), verified
@@ -249,18 +250,10 @@ class LambdaAuthorizer:
                 f"the same values; make {' or '.join(map(str, self._sources))} an identity source of the authorizer, "
                 "or read the token from the identity source (token_from=)"
             )
-        if self._is_uncached or request.kind not in _HTTP_APIS:
-            return
-        if identity and self._is_of_one_site(event) and not self._is_kept_for_that_site(event, request, identity):
-            raise ConfigurationError(
-                "token_from: a cookie counts or not by the request's Origin, and a cached answer would serve the "
-                "requests of other sites as well; make $request.header.Origin an identity source of the authorizer, or "
-                "turn its cache off and say so (simple_uncached=True)"
-            )
-        if self._table is None or request.kind != "HTTP API 2.0":
+        if self._table is None or self._is_uncached or request.kind != "HTTP API 2.0":
             return
         route_key = request.route_key
-        if self._answers_simply:
+        if self._is_simple(request):
             if route_key not in identity or _is_sent(event, route_key):
                 raise ConfigurationError(
                     "http_api_response='simple' with rules: a cached answer would open every route; add "
@@ -277,19 +270,36 @@ class LambdaAuthorizer:
                 "cache off and say so (simple_uncached=True)"
             )
 
-    def _is_of_one_site(self, event: dict[str, Any]) -> bool:
-        """Whether the token was taken from a cookie."""
-        if all(source.where != "cookie" for source in self._sources):
-            return False
-        return next(source for source in self._sources if any(map(str.strip, source.found(event)))).where == "cookie"
+    def _check_cookie_is_kept_for_its_site(self, event: dict[str, Any], request: _Request) -> None:
+        """An answer to a cookie, yes or no, is cached for pages of the same origin alone, or for what changes nothing.
 
-    def _is_kept_for_that_site(self, event: dict[str, Any], request: _Request, identity: list[str]) -> bool:
-        """Whether a cached answer is served to pages of the same origin alone, or to requests that change nothing."""
+        A cached yes would let in the pages of others; a cached no, which they could cause, would lock the user out.
+        """
+        identity = _identity(event)
+        if self._is_uncached or request.kind not in _HTTP_APIS or not identity or not self._asks_a_cookie(event):
+            return
         origins = header_values(event, "Origin")
         if origins and all(any(origin in value for value in identity) for origin in origins):
-            return True
-        is_of_one_route = self._answers_simply and request.route_key in identity
-        return is_of_one_route and request.route_key.partition(" ")[0] in SAFE_METHODS
+            return
+        is_for_one_route = self._is_simple(request) and request.route_key in identity
+        if not is_for_one_route or request.route_key.partition(" ")[0] not in SAFE_METHODS:
+            raise ConfigurationError(
+                "token_from: a cookie counts or not by the request's Origin, and a cached answer would serve the "
+                "requests of other sites as well; make $request.header.Origin an identity source of the authorizer, or "
+                "turn its cache off and say so (simple_uncached=True)"
+            )
+
+    def _asks_a_cookie(self, event: dict[str, Any]) -> bool:
+        """Whether a cookie decides, be it that it does not count on this request."""
+        for source in self._sources:
+            if source.where == "cookie" and (source.found(event) or source.found_instead(event)):
+                return True
+            if any(map(str.strip, source.found(event))):
+                return False
+        return False
+
+    def _is_simple(self, request: _Request) -> bool:
+        return self._answers_simply and request.kind == "HTTP API 2.0"
 
     def _is_kept_for_other_paths(self, event: dict[str, Any], request: _Request) -> bool:
         """Whether a gateway's cache would serve the refusal of a path that no rule decides for those that rules decide.
@@ -300,8 +310,7 @@ class LambdaAuthorizer:
             return False
         if request.is_off_its_route:
             return True
-        stands_for_its_route = self._answers_simply and request.kind == "HTTP API 2.0"
-        if self._table is None or (request.is_path_in_arn and not stands_for_its_route):
+        if self._table is None or (request.is_path_in_arn and not self._is_simple(request)):
             return False
         return self._requirements_below(self._table, request.route_key) != {None}
 
@@ -338,7 +347,7 @@ class LambdaAuthorizer:
                 "ttlOverride": self._appsync_seconds(token, refusal),
             }
         answer: dict[str, Any]
-        if request.kind == "HTTP API 2.0" and self._answers_simply:
+        if self._is_simple(request):
             answer = {"isAuthorized": refusal is None, "context": context}
         else:
             answer = {
