@@ -240,7 +240,8 @@ _scan_once = make_scanner(_STRICT_JSON)
 
 def _check_depth(where: str, text: str) -> None:
     # Before the text is read: what recursion costs is not ours to decide (`sys.setrecursionlimit`, a thread's stack).
-    outside_of_strings = re.sub(r'"(?:[^"\\]++|\\.)*+"', "", text)
+    # A pattern that no text can make fail: one that did was tried again at every quote, 0.6 s for 16 KB.
+    outside_of_strings = re.sub(r'"(?:[^"\\]++|\\.?)*+"?', "", text)
     brackets = re.sub(r"[^\[\]]+", "", outside_of_strings.replace("{", "[").replace("}", "]"))
     for _ in range(_MAX_DEPTH):
         brackets = brackets.replace("[]", "")  # the innermost level

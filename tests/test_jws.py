@@ -554,6 +554,12 @@ def test_the_usual_spelling_of_the_scheme_is_read_as_any_other(value: str) -> No
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("inside", ['\\"', "\\", '"', 'a"', '\\\\"'], ids=repr)
+def test_looking_for_deep_nesting_takes_time_in_step_with_the_text(inside: str) -> None:
+    """A thousand times the size of a token: what takes the square of its length would not end here."""
+    refusal_of(json_object, "payload", ("[" * 70 + '"' + inside * (4_000_000 // len(inside))).encode())
+
+
 def test_many_lists_side_by_side_are_no_deep_nesting() -> None:
     content = {"lists": [[n] for n in range(100)], "brackets": "[" * 100 + '"'}
     assert json_object("payload", json.dumps(content).encode()) == content

@@ -30,7 +30,7 @@ from cognito_verify.aws_lambda.events import (
     raw_token,
     token_sources,
 )
-from cognito_verify.aws_lambda.policy import ApiPolicy, policy_document, request_statement
+from cognito_verify.aws_lambda.policy import ApiPolicy, allow_request, deny_request, policy_document
 from cognito_verify.aws_lambda.rules import OTHER, Rule, RuleTable, generic_words, longest, scopes_of, segments_of
 from cognito_verify.errors import (
     AccessDeniedError,
@@ -213,6 +213,8 @@ class LambdaAuthorizer:
             return self._turned_away(request, verified), verified
         self._check_cached_form(event, request, verified)
         refusal = self._refusal(event, request, verified)
+        if refusal is None and self._answers_for_the_request(request) and allow_request(request.arn) is None:
+            refusal = AccessDeniedError("the request is denied: its ARN is longer than API Gateway takes in a policy")
         return self._answer(request, verified, refusal), refusal
 
     # Who is it?
@@ -278,11 +280,14 @@ class LambdaAuthorizer:
         identity = _identity(event)
         if self._is_uncached or request.kind not in _HTTP_APIS or not identity or not self._asks_a_cookie(event):
             return
-        origins = header_values(event, "Origin")
-        if origins and all(any(origin in value for value in identity) for origin in origins):
-            return
-        is_for_one_route = self._is_simple(request) and request.route_key in identity
-        if not is_for_one_route or request.route_key.partition(" ")[0] not in SAFE_METHODS:
+        # What the client also sent elsewhere may be another identity source's value: it proves nothing.
+        key, origins = request.route_key, header_values(event, "Origin")
+        is_kept_by_origin = bool(origins) and all(
+            any(origin in value.split(",") for value in identity) and not _is_sent(event, origin, but_for="origin")
+            for origin in origins
+        )
+        is_kept_by_route = self._is_simple(request) and key in identity and not _is_sent(event, key)
+        if not is_kept_by_origin and not (is_kept_by_route and key.partition(" ")[0] in SAFE_METHODS):
             raise ConfigurationError(
                 "token_from: a cookie counts or not by the request's Origin, and a cached answer would serve the "
                 "requests of other sites as well; make $request.header.Origin an identity source of the authorizer, or "
@@ -297,6 +302,10 @@ class LambdaAuthorizer:
             if any(map(str.strip, source.found(event))):
                 return False
         return False
+
+    def _answers_for_the_request(self, request: _Request) -> bool:
+        """Whether the answer is an IAM policy for this request alone."""
+        return not self._covers_api and request.kind != "AppSync" and not self._is_simple(request)
 
     def _is_simple(self, request: _Request) -> bool:
         return self._answers_simply and request.kind == "HTTP API 2.0"
@@ -371,13 +380,15 @@ class LambdaAuthorizer:
     ) -> list[dict[str, object]]:
         if token is not None and self._table is None and self._covers_api:
             return [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [f"{request.api}*"]}]
-        this_request = request_statement("Allow" if refusal is None else "Deny", request.arn)
+        this_request = (refusal is None and allow_request(request.arn)) or deny_request(request.arn)
         if token is None or self._policy is None:
             return [this_request]
         statements = self._policy.statements(token, request.api)
-        # Not said by the patterns: an ARN without a path, a path off its route, one that leaks into what is allowed.
+        # Not said by the patterns: an ARN without a path, a path off its route, one with two readings that the token
+        # meets both, one that leaks into what is allowed.
         says_more = not request.is_path_in_arn or request.is_off_its_route
-        if says_more or (refusal is not None and self._policy.leaks_for(token)):
+        may_be_let_through = str(request.path).endswith("/") or bool(self._policy.leaks_for(token))
+        if says_more or (refusal is not None and may_be_let_through):
             statements = [*statements, this_request]
         return statements
 
@@ -462,7 +473,9 @@ def _request(event: Any) -> _Request:
     # A route's pattern in the place of the path would be decided as if `{proxy+}` were what the client asked for.
     pattern = event.get("resource") if kind == "HTTP API 1.0" else str(event.get("routeKey")).partition(" ")[2]
     route_key = f"{event.get('httpMethod')} {pattern}" if kind == "HTTP API 1.0" else str(event.get("routeKey"))
-    if path is not None and ("{" not in path or path != pattern):
+    raw_path = event.get("rawPath")  # HTTP APIs have it in format 2.0
+    less_stage = _less_stage(raw_path, api) if isinstance(raw_path, str) else None
+    if path is not None and ("{" not in path or path != pattern or path == less_stage):
         return _Request(
             kind,
             arn,
@@ -474,19 +487,18 @@ def _request(event: Any) -> _Request:
             is_off_its_route=kind in _HTTP_APIS and _is_off_its_route(method, path, route_key),
         )
     context = _members(event.get("requestContext"))
-    raw_path, method = event.get("rawPath"), str(_members(context.get("http")).get("method"))
-    if not isinstance(raw_path, str):  # HTTP APIs have it in format 2.0
+    method = str(_members(context.get("http")).get("method"))
+    if less_stage is None:
         return _Request(kind, arn, api, route_key=route_key)
-    path = _less_stage(raw_path, api)
     return _Request(
         kind,
         arn,
         api,
         method,
-        path,
-        with_stage=raw_path if path != raw_path and _is_domain_of_ones_own(context, api) else None,
+        less_stage,
+        with_stage=raw_path if less_stage != raw_path and _is_domain_of_ones_own(context, api) else None,
         route_key=route_key,
-        is_off_its_route=_is_off_its_route(method, path, route_key),
+        is_off_its_route=_is_off_its_route(method, less_stage, route_key),
     )
 
 
@@ -560,11 +572,16 @@ def _identity(event: dict[str, Any]) -> list[str]:
     return [value for value in several if isinstance(value, str) and value]
 
 
-def _is_sent(event: dict[str, Any], text: str) -> bool:
-    """Whether the client itself sent the text: a header of its own making must not pass for the gateway's route key."""
+def _is_sent(event: dict[str, Any], text: str, *, but_for: str = "") -> bool:
+    """Whether the client sent the text somewhere else than in one header.
+
+    A header of its own making must not pass for the gateway's route key.
+    """
+    headers = _members(event.get("headers"))
+    others = [headers[name] for name in headers if name.lower() != but_for]
+    sent = [_members(event.get(name)).values() for name in ("queryStringParameters", "pathParameters")]
     cookies = event.get("cookies")
-    sent = [_members(event.get(name)).values() for name in ("headers", "queryStringParameters", "pathParameters")]
-    return any(text in values for values in (*sent, cookies if isinstance(cookies, list) else []))
+    return any(text in values for values in (others, *sent, cookies if isinstance(cookies, list) else []))
 
 
 def _requirements_below(table: RuleTable, route_key: str) -> frozenset[object]:

@@ -48,7 +48,7 @@ _ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+"  # as browsers write it (RFC 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1
 _GROUPS = "cognito:groups"
 _DATES = ("exp", "iat")
-_NOT_JOINABLE = re.compile(r"[\s,\[\]]|^$")
+_NOT_JOINABLE = re.compile(r"[\s\ufeff,\[\]]|^$")  # U+FEFF is white space to JavaScript
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # `strftime` would write them in the locale's language
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

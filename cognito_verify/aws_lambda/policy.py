@@ -19,13 +19,12 @@ them over each other. A path with an ambiguous part is denied whatever the rules
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
 from cognito_verify.aws_lambda.rules import (
-    AMBIGUOUS_PARTS,
     AMBIGUOUS_SEGMENTS,
     METHODS,
     OTHER,
@@ -40,7 +39,7 @@ from cognito_verify.aws_lambda.rules import (
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.tokens import AccessToken, IdToken
 
-__all__ = ["ApiPolicy", "policy_document", "request_statement"]
+__all__ = ["ApiPolicy", "allow_request", "deny_request", "policy_document"]
 
 Statement = dict[str, object]
 Word = tuple[str, ...]
@@ -54,17 +53,13 @@ _BYTES_OF_A_PREFIX = 64  # arn:aws:execute-api:eu-central-1:123456789012:abcdef1
 _BYTES_OF_A_GLOB = 90  # with the prefix
 _TYPICAL = 16  # tokens whose policies are weighed
 _REMEMBERED = 256  # policies, by the rules that a token meets
-_METHOD_GLOBS = (
-    # A `?` matches a slash as well: `??T/` still starts no other resource, and `????/` only one that goes on with a
-    # second slash (`GET//`), which is always denied. `?????/` would match `GET/a/`.
+_DENIED_METHODS = (
+    # For a Deny alone: what these match besides is allowed by nothing. In an Allow they would let in other methods than
+    # those that rules are for, and a `?` matches a slash as well (`?????/` matches `GET/a/`).
     ("??T", ("GET", "PUT")),
     ("????", ("HEAD", "POST")),
 )
-_SLASHES = "*//*"
-_AMBIGUOUS = (
-    *(f"*{part}*" for part in AMBIGUOUS_PARTS),
-    *(f"*/{segment}{rest}" for segment in AMBIGUOUS_SEGMENTS for rest in ("", "/*")),
-)
+_MOST_CHARACTERS = 512  # of a resource: "Output from an API Gateway Lambda authorizer", API Gateway Developer Guide
 _WAY_OUT = 'use policy_scope="request", or rewrite the routes (docs/policies.md shows the usual cases)'
 
 
@@ -73,13 +68,24 @@ def policy_document(statements: Iterable[Statement]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def request_statement(effect: str, arn: str) -> Statement:
-    """A statement for this request alone. IAM's own characters in the ARN are the client's, and stand for themselves.
+def allow_request(arn: str) -> Statement | None:
+    """An Allow for this request alone; None where the ARN is longer than API Gateway takes.
 
-    Source: "IAM policy elements: Variables and tags", AWS Identity and Access Management User Guide, for `${*}`. Where
-        a gateway does not know it, the statement does not match this request, so that an Allow comes to nothing.
+    IAM's own characters in it are the client's, and stand for themselves. Where a gateway does not know how they are
+    spelt, the statement does not match this request, and the Allow comes to nothing.
+
+    Source: "IAM policy elements: Variables and tags", AWS Identity and Access Management User Guide, for `${*}`.
     """
-    return _statement(effect, [_literal(arn)])
+    resource = _literal(arn)
+    return _statement("Allow", [resource]) if len(resource) <= _MOST_CHARACTERS else None
+
+
+def deny_request(arn: str) -> Statement:
+    """A Deny for this request, and for few others: any character in the place of IAM's own, any end of a long ARN."""
+    resource = arn.replace("*", "?").replace("${", "?{")
+    if len(resource) > _MOST_CHARACTERS:
+        resource = f"{resource[: _MOST_CHARACTERS - 1]}*"
+    return _statement("Deny", [resource])
 
 
 class ApiPolicy:
@@ -96,7 +102,7 @@ class ApiPolicy:
         REST API with IAM permissions", Amazon API Gateway Developer Guide.
     """
 
-    __slots__ = ("_areas", "_globs", "_leaks", "_rules")
+    __slots__ = ("_ambiguous", "_areas", "_globs", "_leaks", "_rules")
 
     def __init__(self, table: RuleTable) -> None:
         budget = _Budget()
@@ -105,6 +111,10 @@ class ApiPolicy:
         for method in METHODS:
             by_rules.setdefault(table.of_method(method), []).append(method)
         self._rules = table.rules
+        self._ambiguous = [
+            *(f"*{part}*" for part in table.ambiguous_parts),
+            *(f"*/{segment}{rest}" for segment in AMBIGUOUS_SEGMENTS for rest in ("", "/*")),
+        ]
         self._areas = [_Area(methods, rules, tokens, budget) for rules, methods in by_rules.items() if rules]
         self._globs = lru_cache(maxsize=_REMEMBERED)(self._globs_for)  # thread-safe, and 1 ms is saved per call
         self._leaks = lru_cache(maxsize=_REMEMBERED)(self._leaks_for)
@@ -161,13 +171,11 @@ class ApiPolicy:
         return sum(_BYTES_OF_A_PREFIX + len(glob) for globs in self._globs(met) for glob in globs)
 
     def _globs_for(self, met: frozenset[Rule]) -> tuple[list[str], list[str]]:
-        allowed = _joined((area.methods, area.allowed(met)) for area in self._areas)
+        allowed = _joined(((area.methods, area.allowed(met)) for area in self._areas), _by_name)
         if not allowed:
             return [], ["*"]
-        denied = _joined((area.methods, area.denied(met)) for area in self._areas)
-        if any("*" in glob for glob in allowed):
-            return allowed, [*denied, *_AMBIGUOUS]
-        return allowed, [*denied, _SLASHES] if any("?" in glob for glob in allowed) else denied
+        denied = _joined(((area.methods, area.denied(met)) for area in self._areas), _by_pattern)
+        return allowed, [*denied, *self._ambiguous] if any("*" in glob for glob in allowed) else denied
 
 
 class _Budget:
@@ -307,7 +315,7 @@ class _Area:
     def most_globs(self) -> int:
         """No token's policy has more for these methods."""
         words = sum(map(len, self._allows.values())) + sum(len(needed) for _, _, needed in self._denies)
-        return len(_method_globs(self.methods, "")) * (words + len(self._uncovered))
+        return len(self.methods) * (words + len(self._uncovered))
 
     def smallest(self, rule: Rule) -> Word | None:
         """The word out of which all grow that the rule decides here; None where it decides nothing."""
@@ -504,7 +512,9 @@ def _loss(rule: Rule, areas: Sequence[_Area], tokens: _Tokens) -> str:
     return ""
 
 
-def _joined(parts: Iterable[tuple[Sequence[str], Sequence[Word]]]) -> list[str]:
+def _joined(
+    parts: Iterable[tuple[Sequence[str], Sequence[Word]]], methods_as: Callable[[Collection[str], str], list[str]]
+) -> list[str]:
     """The words of some methods as globs, with as few of them as will do."""
     methods_of: dict[Word, list[str]] = {}
     for methods, words in parts:
@@ -518,19 +528,25 @@ def _joined(parts: Iterable[tuple[Sequence[str], Sequence[Word]]]) -> list[str]:
         elif end == "" and methods_of.get((*word[:-1], OTHER)) == methods:
             continue
         glob = "/".join([*("?*" if segment == OTHER else segment for segment in word[:-1]), end])
-        globs += [f"{method}/{glob}" for method in _method_globs(methods, glob)]
+        globs += [f"{method}/{glob}" for method in methods_as(methods, glob)]
     return globs
 
 
-def _method_globs(methods: Collection[str], glob: str) -> list[str]:
+def _by_name(methods: Collection[str], _: str) -> list[str]:
+    """The methods for an Allow: no other method is let in."""
+    return [method for method in METHODS if method in methods]
+
+
+def _by_pattern(methods: Collection[str], glob: str) -> list[str]:
+    """The methods for a Deny, in as few patterns as will do."""
     if len(methods) == len(METHODS) and glob.startswith(("?*", "*")):
         return ["*"]  # whatever it takes beyond the method, the rest of the glob takes as well
     found, left = [], set(methods)
-    for method_glob, some in _METHOD_GLOBS:
+    for method_glob, some in _DENIED_METHODS:
         if left.issuperset(some):
             found.append(method_glob)
             left.difference_update(some)
-    return found + [method for method in METHODS if method in left]
+    return found + _by_name(left, glob)
 
 
 def _example(word: Word, rules: Iterable[Rule]) -> str:

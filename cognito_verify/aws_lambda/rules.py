@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from cognito_verify.claims import check_groups, check_scopes
 from cognito_verify.errors import AccessDeniedError, ConfigurationError, shown
@@ -32,14 +33,18 @@ __all__ = [
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
-AMBIGUOUS_PARTS = ("//", "%2F", "%2f", "%2E", "%2e")
-"""One reader takes these for a separator, or decodes them into one or into a dot; another does not."""
+AMBIGUOUS_PARTS = ("//", ";", "\\", "%2F", "%2f", "%5C", "%5c", "%2E", "%2e", "%6", "%7")
+"""One reader takes these for a separator or what parts a segment from its parameters, or decodes them into one, into a
+dot or into a letter; another does not. No honest client encodes letters (RFC 3986 section 6.2.2.2). `%6` and `%7` take
+a few more characters with them, the braces and the bar among them: a policy has one pattern for each part."""
 AMBIGUOUS_SEGMENTS = (".", "..")
 
 OTHER = "{}"
 """A segment that is no literal of any rule; in a rule's pattern, any one segment. No literal can be spelt so."""
 
 _LITERAL = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986 section 3.3, without `*`
+_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
+_UNRESERVED = re.compile("[A-Za-z0-9._~-]")  # RFC 3986 section 2.3
 _NAME = re.compile(r"\{[A-Za-z0-9._:-]+(\+)?\}")
 
 
@@ -144,7 +149,7 @@ class RuleTable:
         ConfigurationError: No rule at all, one that is given twice or one that never decides.
     """
 
-    __slots__ = ("_by_method", "rules")
+    __slots__ = ("_by_method", "ambiguous_parts", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
@@ -153,6 +158,7 @@ class RuleTable:
         for rule in self.rules:
             if not isinstance(rule, Rule):
                 raise ConfigurationError(f"rules: expected Rule('GET /path'), found {shown(rule)}")
+        self.ambiguous_parts = AMBIGUOUS_PARTS + _other_spellings(self.rules)
         ordered = sorted(self.rules, key=lambda rule: rule.specificity)
         self._by_method = {
             method: tuple(rule for rule in ordered if rule.method in (method, "ANY")) for method in METHODS
@@ -168,7 +174,7 @@ class RuleTable:
             method: As in the request, in capitals.
             path: As sent, with its leading slash, without the stage and the query.
         """
-        segments = segments_of(path)
+        segments = segments_of(path, self.ambiguous_parts)
         return None if segments is None else deciding(self.of_method(method), segments)
 
     def of_method(self, method: str) -> tuple[Rule, ...]:
@@ -189,11 +195,11 @@ class RuleTable:
         )
 
 
-def segments_of(path: str) -> tuple[str, ...] | None:
+def segments_of(path: str, ambiguous_parts: Iterable[str] = AMBIGUOUS_PARTS) -> tuple[str, ...] | None:
     """The segments of a path as sent, or None where it can be read in two ways; the root has a single empty one."""
     if not path.startswith("/"):
         return None
-    for part in AMBIGUOUS_PARTS:
+    for part in ambiguous_parts:
         if part in path:
             return None
     segments = tuple(path[1:].split("/"))
@@ -258,6 +264,24 @@ def _is_matched_exactly(rules: Sequence[Rule], segments: Sequence[str]) -> bool:
     return False
 
 
+def _other_spellings(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """How else the characters of the literals could be sent: encoded, or encoded with digits in another case.
+
+    To the rules such a path is another one; a program that decodes before it routes takes it for theirs.
+    """
+    literals = {segment for rule in rules for segment in rule.pattern if segment != OTHER}
+    encoded = {one for literal in literals for one in _ENCODED.findall(literal)}
+    plain = {one for literal in literals for one in _ENCODED.sub("", literal)}
+    spellings = {f"%{ord(one):02x}" for one in plain} | encoded
+    cases = {
+        f"%{''.join(digits)}"
+        for spelling in spellings
+        for digits in product(*({digit.lower(), digit.upper()} for digit in spelling[1:]))
+    }
+    # `%61` is known by its beginning already.
+    return tuple(sorted(one for one in cases - encoded if not {one, one[:2]} & {*AMBIGUOUS_PARTS}))
+
+
 def _method_and_segments(route: object) -> tuple[str, tuple[str, ...]]:
     expected = "expected a method and a path such as 'GET /reports/{id}'"
     if not isinstance(route, str):
@@ -284,6 +308,11 @@ def _check_segment(route: str, segment: str, *, is_last: bool) -> None:
         raise ConfigurationError(
             f"rules: {shown(route)}: {shown(segment)} is neither {{name}}, {{proxy+}} nor a literal; a literal is "
             "written as it is sent, percent-encoded where it must be, and has no wildcards"
+        )
+    elif any(_UNRESERVED.fullmatch(chr(int(one[1:], 16))) for one in _ENCODED.findall(segment)):
+        raise ConfigurationError(
+            f"rules: {shown(route)}: {shown(segment)} encodes what is sent as it is; write letters, digits and "
+            "'-', '.', '_', '~' plainly"
         )
     elif segments_of(f"/{segment}") is None:
         raise ConfigurationError(f"rules: {shown(route)}: {shown(segment)} is ambiguous; such paths are always denied")

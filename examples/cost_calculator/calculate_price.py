@@ -52,7 +52,8 @@ def http_handler_for(verifier: CognitoVerifier[AccessToken | IdToken]) -> Handle
     """`proxy_handler`, for requests with a verified token alone."""
     from cognito_verify.aws_lambda import require_token  # the functions behind an authorizer do without it
 
-    return require_token(verifier, error_headers=CORS)(proxy_handler)
+    # The gateway answers preflights. What `proxy_handler` would make of an OPTIONS without a token is a price.
+    return require_token(verifier, error_headers=CORS, allow_preflight=False)(proxy_handler)
 
 
 def calculated(request: Any) -> dict[str, str]:
