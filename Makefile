@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint bench test-lowest format clean
+.PHONY: help demo demo-serve test lint bench layer test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.cold_start import measure_cold_start
 from benchmarks.decorator import decorator_table
 from benchmarks.memory import measure_memory
+from benchmarks.policies import policies_table
 from benchmarks.report import as_markdown, as_text, cold_start_table, machine, memory_table, verify_table
 from benchmarks.stages import stages_table
 from benchmarks.stampede import measure_stampede
@@ -29,6 +30,7 @@ def main() -> None:
     cold_start = measure_cold_start(rounds=3 if options.quick else 30)
     print(f"\n{shown(cold_start_table(cold_start))}", flush=True)
     print(f"\n{shown(decorator_table(quick=options.quick))}", flush=True)
+    print(f"\n{shown(policies_table(quick=options.quick))}", flush=True)
     memory = measure_memory(count=12_000 if options.quick else 100_000)
     stampede = measure_stampede()
     print(f"\n{shown(memory_table(memory, stampede))}")

@@ -456,6 +456,12 @@ def test_a_message_fits_into_the_json_of_a_gateway_response() -> None:
         pytest.param("arn:aws:execute-api:eu-west-1:123456789012:abc/dev/GET", "Deny", id="no-path"),
         pytest.param("arn:aws:execute-api:eu-west-1:123456789012:abc/dev", "ConfigurationError", id="no-method"),
         pytest.param("arn:aws:execute-api:eu-west-1:123456789012:abc", "ConfigurationError", id="no-stage"),
+        pytest.param("arn:aws:execute-api:eu-west-1:123456789012:abc/*/GET/a/7", "ConfigurationError", id="*-as-stage"),
+        pytest.param("arn:aws:execute-api:eu-west-1:*:abc/dev/GET/a/7", "ConfigurationError", id="*-as-account"),
+        pytest.param(
+            "arn:aws:execute-api:eu-west-1:123456789012:abc/dev/*/a/7", "ConfigurationError", id="*-as-method"
+        ),
+        pytest.param("arn:aws:execute-api:eu-west-1:123456789012:abc/dev/GET,/a/7", "Deny", id="more-than-a-method"),
         pytest.param("arn:aws:lambda:eu-west-1:123456789012:abc/dev/GET/a/7", "ConfigurationError", id="a-function's"),
         pytest.param("arn:aws:execute-api:eu-west-1:abc/dev/GET/a/7", "ConfigurationError", id="no-account"),
         pytest.param("arn:aws:execute-api:eu-west-1:123456789012:*/dev/GET/a/7", "ConfigurationError", id="wildcard"),
@@ -560,6 +566,8 @@ SIMPLE = [
     pytest.param("GET /a/{x}", ["GET /a/{id}", "GET /a/new g"], False, id="a-stricter-rule-below"),
     pytest.param("GET /a/{x}", ["GET /a/{id} g", "GET /a/new g"], True, id="an-equal-rule-below"),
     pytest.param("GET /a/{x}", ["GET /a/{id} g", "GET /a/new g+h"], False, id="an-unequal-rule-below"),
+    pytest.param("GET /a/{x}", ["GET /a/{id} g", "GET /a/new g :s"], False, id="a-scope-besides-below"),
+    pytest.param("GET /a/{x}", ["GET /a/{id}", "GET /a/new :s"], False, id="a-scope-below"),
     pytest.param("GET /a/{x}", ["GET /a/{id}", "POST /a/new g"], True, id="a-stricter-rule-for-another-method"),
     pytest.param("GET /a/{x}", ["GET /a/{id}", "ANY /a/new g"], False, id="a-stricter-rule-for-any-method"),
     pytest.param("GET /a/new", ["GET /a/{id}", "GET /a/new g"], True, id="a-literal"),
@@ -582,8 +590,14 @@ SIMPLE = [
 
 
 def table(routes: list[str]) -> list[Rule]:
-    split = [route.split(" ") for route in routes]
-    return [Rule(" ".join(words[:2]), groups=all_of(words[2].split("+")) if words[2:] else None) for words in split]
+    """Rules with groups behind the path, or with a scope that begins with a colon."""
+    rules = []
+    for route in routes:
+        method, path, *needs = route.split(" ")
+        scopes = [need[1:] for need in needs if need.startswith(":")]
+        groups = [one for need in needs if not need.startswith(":") for one in need.split("+")]
+        rules.append(Rule(f"{method} {path}", groups=all_of(groups) if groups else None, scopes=scopes or None))
+    return rules
 
 
 @pytest.mark.parametrize(("route_key", "routes", "is_safe"), SIMPLE)
@@ -599,7 +613,8 @@ def test_a_simple_answer_is_given_only_where_all_below_the_route_is_decided_alik
     event = http_2_authorizer_event({"Authorization": raw}, method=method, path=path, route_key=route_key)
     event["identitySource"] = [raw, route_key]
     decided = RuleTable(rules).deciding(method, path)
-    expected = "Allow" if decided is not None and (groups or decided.groups is None) else "Deny"
+    is_met = decided is not None and decided.scopes is None and (bool(groups) or decided.groups is None)
+    expected = "Allow" if is_met else "Deny"
     assert outcome(authorizer, event) == (expected if is_safe else "ConfigurationError")
 
     event["identitySource"] = [raw]
@@ -725,14 +740,14 @@ def test_a_path_that_is_none_of_the_route_that_the_gateway_chose_is_denied(
     alike_only = route_key.startswith("ANY") and kind == "2.0-simple" and is_cached
     refused = "ConfigurationError" if alike_only else "AccessDeniedError" if is_cached else "Deny"
     assert outcome(authorizer, event) == refused
-    for other in (f"GET {path}", "POST /other"):  # the route that it is on; and an event of no gateway's making
-        event |= {"resource": other.partition(" ")[2]} if kind == "1.0" else {"routeKey": other}
-        if kind == "2.0-simple":
-            event["identitySource"] = [raw, other]
-        if other.startswith("GET"):
-            assert outcome(authorizer, event) == "Allow"
-        elif kind == "2.0":
-            assert outcome(authorizer, event) == "Allow"  # the ARN alone decides
+    own = f"GET {path}"  # the route that it is on
+    event |= {"resource": path} if kind == "1.0" else {"routeKey": own}
+    if kind == "2.0-simple":
+        event["identitySource"] = [raw, own]
+    assert outcome(authorizer, event) == "Allow"
+    if kind == "2.0":
+        event["routeKey"] = "POST /other"  # of another method: no gateway's making, and the ARN alone decides
+        assert outcome(authorizer, event) == "Allow"
 
 
 def test_a_trailing_slash_is_no_other_route() -> None:
@@ -798,6 +813,69 @@ def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_s
     in_a_header = {**event, "headers": {**event["headers"], "authorization": POOL.access_token()}}
     in_a_header |= {"multiValueHeaders": None, "identitySource": [in_a_header["headers"]["authorization"]]}
     assert outcome(authorizer_for(kind, **options), in_a_header) == "Allow"
+
+
+@pytest.mark.parametrize("where", ["query", "header", "part-of-a-cookie", "one-of-two"])
+def test_a_page_cannot_bring_its_own_origin_into_the_identity_source(where: str) -> None:
+    """Else an answer to a page's harmless request is served to its harmful one, which has the same cache key."""
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), token_from=cookie("id", FOREIGN_PAGE))
+    sent: dict[str, str | list[str]] = {"Cookie": f"id={POOL.access_token()}", "Origin": FOREIGN_PAGE}
+    identity, query_sent = [str(sent["Cookie"]), FOREIGN_PAGE], {}
+    if where == "query":
+        query_sent = {"r": FOREIGN_PAGE}
+    elif where == "header":
+        sent["X-Page"] = FOREIGN_PAGE
+    elif where == "part-of-a-cookie":
+        sent["Cookie"] = f"id={POOL.access_token()}; page={FOREIGN_PAGE}/"
+        identity = [str(sent["Cookie"])]
+    else:
+        sent["Origin"] = [OWN_PAGE, FOREIGN_PAGE]
+    event = http_2_authorizer_event(sent, query=query_sent, identity_source=identity)
+    assert outcome(authorizer, event) == "ConfigurationError"
+    kept = http_2_authorizer_event({"Cookie": identity[0], "Origin": FOREIGN_PAGE})
+    assert outcome(authorizer, {**kept, "identitySource": [identity[0], FOREIGN_PAGE]}) == "Allow"
+
+
+def test_a_page_cannot_send_the_route_key_that_keeps_a_cookie_s_answer_for_its_route() -> None:
+    authorizer = LambdaAuthorizer(
+        POOL.verifier("access"), token_from=cookie("id", OWN_PAGE), http_api_response="simple"
+    )
+    sent, key = {"Cookie": f"id={POOL.access_token()}"}, "GET /pricepermeter"
+    identity = [sent["Cookie"], key]
+    event = http_2_authorizer_event(sent, method="GET", query={"t": key}, identity_source=identity)
+    assert outcome(authorizer, event) == "ConfigurationError"
+    assert outcome(authorizer, http_2_authorizer_event(sent, method="GET", identity_source=identity)) == "Allow"
+
+
+def test_the_client_may_send_what_looks_like_a_route() -> None:
+    """`GET /%7Bproxy+%7D`, decoded, is the pattern of its route, and a path all the same."""
+    raw = POOL.access_token()
+    event = http_2_authorizer_event({"Authorization": raw}, method="GET", path="/{proxy+}", route_key="ANY /{proxy+}")
+    event["identitySource"] = [raw]
+    rules = [Rule("ANY /{proxy+}"), Rule("ANY /admin/{proxy+}", groups="admin")]
+    assert outcome(LambdaAuthorizer(POOL.verifier("access"), rules=rules), event) == "Allow"
+
+
+@pytest.mark.parametrize("scope", ["api", "request"])
+def test_a_path_longer_than_a_policy_takes_is_denied_in_one_that_is_not(scope: Any) -> None:
+    raw, path = POOL.access_token(), "/reports/" + "7" * 600
+    rules = [Rule("GET /reports/{id}")]
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=rules, policy_scope=scope)
+    event = token_authorizer_event(raw, method="GET", path=path)
+    assert outcome(authorizer, event) == ("Allow" if scope == "api" else "Deny")
+    denying = LambdaAuthorizer(POOL.verifier("access"), rules=rules, bad_token="deny")
+    for answer in (authorizer(event), denying(token_authorizer_event("bad", method="GET", path=path))):
+        resources = [one for statement in answer["policyDocument"]["Statement"] for one in statement["Resource"]]
+        assert max(map(len, resources)) <= 512
+
+
+def test_a_trailing_slash_that_is_refused_is_not_let_through_by_the_usual_policy() -> None:
+    authorizer = LambdaAuthorizer(POOL.verifier("access"), rules=[Rule("GET /reports/{id}")])
+    raw = POOL.access_token()
+    event = token_authorizer_event(raw, method="GET", path="/reports/7/")
+    assert authorizer(event)["context"]["code"] == "access_denied"
+    assert outcome(authorizer, event) == "Deny"
+    assert effect(authorizer(event), method_arn("GET", "/reports/7")) == "Allow"
 
 
 def test_a_simple_answer_to_a_cookie_is_kept_for_its_route_if_that_changes_nothing() -> None:
@@ -1020,6 +1098,9 @@ def test_the_request_scope_has_no_leaks_and_compiles_no_policy() -> None:
     [
         pytest.param({"rules": []}, "rules", id="no-rules"),
         pytest.param({"rules": ["GET /a"]}, "rules", id="rules-as-text"),
+        pytest.param({"rules": "GET /a"}, "rules", id="one-rule-as-text"),
+        pytest.param({"rules": Rule("GET /a")}, "rules", id="one-rule"),
+        pytest.param({"rules": 5}, "rules", id="rules-as-number"),
         pytest.param({"token_from": []}, "token_from", id="no-source"),
         pytest.param({"token_from": "Authorization"}, "token_from", id="source-as-text"),
         pytest.param({"policy_scope": "stage"}, "policy_scope", id="policy_scope"),
@@ -1045,4 +1126,3 @@ def test_the_verifier_is_a_verifier() -> None:
 
 def test_its_repr_shows_the_pool() -> None:
     assert POOL.user_pool_id in repr(LambdaAuthorizer(POOL.verifier("access")))
-    assert API_ID not in repr(LambdaAuthorizer(POOL.verifier("access")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cognito_verify.aws_lambda.authorizer import LambdaAuthorizer, authorizer_from_env
+from cognito_verify.aws_lambda.authorizer import LambdaAuthorizer
+from cognito_verify.aws_lambda.environment import authorizer_from_env
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.testing import FakeUserPool
 from tests.iam import is_allowed
@@ -28,8 +30,8 @@ RULES = '[{"route": "POST /pricepermeter"}, {"route": "GET /reports/{id}", "grou
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("RULES", "POLICY_SCOPE", "HTTP_API_RESPONSE", "SIMPLE_UNCACHED", "BAD_TOKEN", "JWKS_URI"):
-        monkeypatch.delenv(f"COGNITO_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("COGNITO_")]:
+        monkeypatch.delenv(name)
     for name, value in VERIFIER.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
@@ -155,6 +157,8 @@ def test_a_fault_in_the_file_of_rules_names_the_variable(
         ("COGNITO_SIMPLE_UNCACHED", ""),
         ("COGNITO_BAD_TOKEN", "401"),
         ("COGNITO_BAD_TOKEN", " "),
+        ("COGNITO_METRICS_NAMESPACE", ""),
+        ("COGNITO_METRICS_NAMESPACE", "AWS/Lambda"),
         ("COGNITO_TOKEN_USE", "both"),
         ("COGNITO_CLIENT_ID", ""),
     ],
@@ -203,6 +207,43 @@ def test_that_nothing_is_cached_is_said(env: pytest.MonkeyPatch, value: str, is_
     else:
         with pytest.raises(ConfigurationError, match="simple_uncached=True"):
             authorizer_from_env()(event)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("COGNITO_RULE", "COGNITO_RULES"),
+        ("COGNITO_ROUTES_RULES", ""),
+        ("COGNITO_POLICYSCOPE", "COGNITO_POLICY_SCOPE"),
+        ("COGNITO_BADTOKEN", "COGNITO_BAD_TOKEN"),
+        ("COGNITO_JWKS_URL", "COGNITO_JWKS_URI"),
+        ("COGNITO_DOMAIN", ""),
+        ("COGNITO_USER_POOL_ARN", ""),
+        ("COGNITO_REGION", ""),
+    ],
+)
+def test_a_misspelt_variable_does_not_pass_for_one_that_is_not_set(
+    env: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    env.setenv(name, RULES)
+    if meant:
+        with pytest.raises(ConfigurationError, match=f"^{name}: there is no such variable; rename it to {meant}$"):
+            authorizer_from_env()
+    else:
+        authorizer_from_env()
+
+
+def test_metrics_are_written_where_a_namespace_is_set(
+    env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = token_authorizer_event(POOL.access_token())
+    authorizer_from_env()(event)
+    assert capsys.readouterr().out == ""
+    env.setenv("COGNITO_METRICS_NAMESPACE", "Shop")
+    authorizer_from_env()(event)
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Shop"
+    assert line["Allowed"] == 1
 
 
 def test_a_bad_token_is_denied_where_that_is_set(env: pytest.MonkeyPatch) -> None:

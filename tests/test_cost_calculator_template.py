@@ -62,6 +62,26 @@ def test_cfn_lint_passes(tmp_path: Path) -> None:
     assert "E3002" in linted(twin)
 
 
+def test_the_functions_answer_for_the_origin_that_the_template_names(resources: dict[str, Any]) -> None:
+    functions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
+    named = {json.dumps(function["Environment"]["Variables"]["ALLOWED_ORIGIN"]) for function in functions}
+    assert named == {'{"Ref": "AllowedOrigin"}'}
+    program = (
+        "import calculate_price, reports\nprint(calculate_price.CORS, reports.handler({'pathParameters': {'id': '7'}}))"
+    )
+    environment = {**os.environ, "ALLOWED_ORIGIN": "https://app.example.com"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=FOLDER, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.count("'Access-Control-Allow-Origin': 'https://app.example.com'") == 2
+
+
+def test_the_rules_for_the_handler_string_are_those_of_the_file() -> None:
+    comment = " ".join(line.strip(" #") for line in TEMPLATE.read_text(encoding="utf-8").splitlines())
+    rules = json.loads(comment.partition("COGNITO_RULES: '")[2].partition("'")[0])
+    assert [rule["route"] for rule in rules] == [rule.route for rule in authorizer.RULES]
+
+
 def test_yaml_has_no_anchors() -> None:
     # CloudFormation knows none, whatever the tools between make of them.
     for path in (TEMPLATE, OPENAPI):
@@ -140,7 +160,7 @@ def test_every_alarm_watches_a_metric_that_is_written(
     resources: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alarms = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
-    assert len(alarms) == 3
+    assert len(alarms) == 4
     for alarm in alarms:
         function, *others = alarm["Dimensions"]
         assert resources[function["Value"]["Ref"]]["Type"] == "AWS::Lambda::Function"

@@ -148,17 +148,39 @@ def test_a_good_token_counts_where_tokens_are_optional() -> None:
     assert open_to_all(rest_event(bearer(username="ada")), None)["token"].username == "ada"
 
 
+async def echo_async(event: Event, context: object, token: AccessToken | None) -> Event:
+    await asyncio.sleep(0)
+    return echo(event, context, token)
+
+
+def decorated(is_async: bool, **options: Any) -> Callable[..., Event]:
+    """`echo` behind the decorator, or its async twin, called as Lambda calls."""
+    guard = require_token(VERIFIER, **options)
+    handler: Callable[..., Any] = guard(echo_async) if is_async else guard(echo)
+    return lambda event, context: asyncio.run(handler(event, context)) if is_async else handler(event, context)
+
+
+every_way = pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+
+
 @every_format
-def test_groups_and_scopes_that_are_missing_are_a_403(build: Callable[..., Event]) -> None:
-    for_finance = require_token(VERIFIER, groups="finance")(echo)
+@every_way
+def test_groups_and_scopes_that_are_missing_are_a_403(build: Callable[..., Event], is_async: bool) -> None:
+    for_finance = decorated(is_async, groups="finance")
     assert refused(for_finance(build(bearer(groups=["staff"])), None)) == (403, "missing_group")
     assert for_finance(build(bearer(groups=["finance"])), None)["token"].groups == ("finance",)
 
-    for_writers = require_token(VERIFIER, scopes=all_of("orders/read", "orders/write"))(echo)
+    for_writers = decorated(is_async, scopes=all_of("orders/read", "orders/write"))
     response = for_writers(build(bearer(scopes=["orders/read"])), None)
     assert refused(response) == (403, "insufficient_scope")
     assert 'scope="orders/read orders/write"' in headers_of(response)["WWW-Authenticate"]
     assert for_writers(build(bearer(scopes=["orders/write", "orders/read"])), None)["token"].is_machine is False
+
+
+@every_way
+def test_the_claims_are_in_the_event_of_either_kind_of_handler(is_async: bool) -> None:
+    claims = decorated(is_async)(rest_event(bearer(username="ada")), None)["event"]["requestContext"]["authorizer"]
+    assert claims["claims"]["username"] == "ada"
 
 
 def test_a_handlers_requirement_never_weakens_the_verifiers() -> None:

@@ -205,6 +205,7 @@ def test_a_request_without_a_token_is_told_as_well(build: Callable[..., Event], 
             {"Authorization": POOL.id_token()},
         )
     ]
+    assert type(called(handler, {"price": 400_000})) is ConfigurationError  # no proxy integration: a fault of ours
     assert [answer["statusCode"] for answer in answers] == [401, 401, 401, 200, 401]
     assert listener.told == [
         ("missing_token", None, False),
@@ -212,6 +213,7 @@ def test_a_request_without_a_token_is_told_as_well(build: Callable[..., Event], 
         ("malformed_token", None, False),
         (None, "access", False),
         ("invalid_token_use", None, False),
+        ("configuration", None, False),
     ]
     assert answers[3]["request_id"] == Context.aws_request_id
     assert set(listener.request_ids) == {Context.aws_request_id}

@@ -32,7 +32,7 @@ else:
 
     def __getattr__(name):
         if name == "authorize":
-            from cognito_verify.aws_lambda.authorizer import authorizer_from_env
+            from cognito_verify.aws_lambda.environment import authorizer_from_env
 
             value = authorizer_from_env()
         elif name not in __all__:

@@ -8,16 +8,13 @@ of those requests, or is given in a form that no gateway caches, or not at all.
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cognito_verify.aws_lambda.events import (
@@ -30,7 +27,14 @@ from cognito_verify.aws_lambda.events import (
     raw_token,
     token_sources,
 )
-from cognito_verify.aws_lambda.policy import ApiPolicy, allow_request, deny_request, policy_document
+from cognito_verify.aws_lambda.policy import (
+    MOST_BYTES,
+    ApiPolicy,
+    allow_api,
+    allow_request,
+    deny_request,
+    policy_document,
+)
 from cognito_verify.aws_lambda.rules import OTHER, Rule, RuleTable, generic_words, longest, scopes_of, segments_of
 from cognito_verify.errors import (
     AccessDeniedError,
@@ -42,14 +46,13 @@ from cognito_verify.errors import (
     shown,
 )
 from cognito_verify.jws import bearer_token
-from cognito_verify.requirements import Requirement, all_of, any_of
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
 if TYPE_CHECKING:
     from cognito_verify.observer import Observer
 
-__all__ = ["Decision", "LambdaAuthorizer", "authorizer_from_env"]
+__all__ = ["Decision", "LambdaAuthorizer"]
 
 _Token = AccessToken | IdToken
 _ContextValue = str | int | float | bool
@@ -58,8 +61,8 @@ _Kind = Literal["TOKEN", "REQUEST", "$connect", "HTTP API 1.0", "HTTP API 2.0", 
 _AUTHORIZATION = header("Authorization")
 _RAISES_UNAUTHORIZED = ("TOKEN", "REQUEST", "$connect")  # where the gateway makes a 401 of it, and caches nothing
 _HTTP_APIS = ("HTTP API 1.0", "HTTP API 2.0")
-_MAX_BYTES = 8_192  # "Quotas for configuring and running a WebSocket API": the one limit that AWS documents
 _APPSYNC_MAX_TTL = 3_600
+_SAY_UNCACHED = "turn its cache off and say so (simple_uncached=True, or COGNITO_SIMPLE_UNCACHED=true)"
 _NO_PRINCIPAL = "no-principal"  # neither a `sub` nor a client id can look like this
 
 # Nothing that could match more than itself where a policy names the API; the path holds what the client sent.
@@ -248,9 +251,9 @@ class LambdaAuthorizer:
         identity = _identity(event)
         if identity and not any(token.raw in value for value in identity):
             raise ConfigurationError(
-                "identitySource: the token is in none of its values, so that a cached answer would serve whoever sends "
-                f"the same values; make {' or '.join(map(str, self._sources))} an identity source of the authorizer, "
-                "or read the token from the identity source (token_from=)"
+                "identitySource: the token is in none of its values, so that an answer that is cached would serve "
+                f"whoever sends the same values; make {' or '.join(map(str, self._sources))} an identity source of the "
+                "authorizer, or read the token from the identity source (token_from=)"
             )
         if self._table is None or self._is_uncached or request.kind != "HTTP API 2.0":
             return
@@ -259,8 +262,7 @@ class LambdaAuthorizer:
             if route_key not in identity or _is_sent(event, route_key):
                 raise ConfigurationError(
                     "http_api_response='simple' with rules: a cached answer would open every route; add "
-                    "$context.routeKey to the authorizer's identity sources, or turn its cache off and say so "
-                    "(simple_uncached=True), or use 'iam'"
+                    f"$context.routeKey to the authorizer's identity sources, or {_SAY_UNCACHED}, or use 'iam'"
                 )
         elif request.is_path_in_arn or not identity:  # nothing is cached without an identity source
             return
@@ -268,8 +270,8 @@ class LambdaAuthorizer:
             raise ConfigurationError(
                 f"route {shown(route_key)}: the rules do not decide alike for everything below it, so that a cached "
                 "answer for one path would serve another; give the API a route for each rule, cover all of this one "
-                "with rules that require the same ('ANY /' and 'ANY /{proxy+}' for $default), or turn the authorizer's "
-                "cache off and say so (simple_uncached=True)"
+                "with rules that require the same ('ANY /' and 'ANY /{proxy+}' for $default), or "
+                f"{_SAY_UNCACHED}"
             )
 
     def _check_cookie_is_kept_for_its_site(self, event: dict[str, Any], request: _Request) -> None:
@@ -291,7 +293,7 @@ class LambdaAuthorizer:
             raise ConfigurationError(
                 "token_from: a cookie counts or not by the request's Origin, and a cached answer would serve the "
                 "requests of other sites as well; make $request.header.Origin an identity source of the authorizer, or "
-                "turn its cache off and say so (simple_uncached=True)"
+                f"{_SAY_UNCACHED}"
             )
 
     def _asks_a_cookie(self, event: dict[str, Any]) -> bool:
@@ -332,8 +334,8 @@ class LambdaAuthorizer:
             return AccessDeniedError(f"{request.kind}: an authorizer with rules denies an event without a route")
         rule = None if request.is_off_its_route else self._table.deciding(request.method, request.path)
         if rule is None:
-            why = "the path is not one of the gateway's route" if request.is_off_its_route else "no rule covers it"
-            refusal = AccessDeniedError(f"the request is denied: {why}")
+            why = "the path is none of the gateway's route" if request.is_off_its_route else "no rule covers it"
+            refusal = AccessDeniedError(f"{shown(f'{request.method} {request.path}')}: {why}, so it is denied")
             if self._is_kept_for_other_paths(event, request):
                 raise refusal  # a 500: the only answer that an HTTP API does not cache
             return refusal
@@ -367,9 +369,9 @@ class LambdaAuthorizer:
             usage_key = self._usage_key_of(request, token)
             if usage_key is not None:
                 answer["usageIdentifierKey"] = usage_key
-        if len(json.dumps(answer)) > _MAX_BYTES:
+        if len(json.dumps(answer)) > MOST_BYTES:
             warnings.warn(
-                f"the authorizer's answer is over {_MAX_BYTES:,} bytes, AWS's limit for WebSocket APIs: fewer rules, "
+                f"the authorizer's answer is over {MOST_BYTES:,} bytes, AWS's limit for WebSocket APIs: fewer rules, "
                 "less in context=, or policy_scope='request'",
                 stacklevel=2,
             )
@@ -379,7 +381,7 @@ class LambdaAuthorizer:
         self, request: _Request, token: _Token | None, refusal: CognitoVerifyError | None
     ) -> list[dict[str, object]]:
         if token is not None and self._table is None and self._covers_api:
-            return [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [f"{request.api}*"]}]
+            return [allow_api(request.api)]
         this_request = (refusal is None and allow_request(request.arn)) or deny_request(request.arn)
         if token is None or self._policy is None:
             return [this_request]
@@ -416,35 +418,6 @@ class LambdaAuthorizer:
             return 0 if refusal is not None and refusal.transient else self._appsync_ttl
         left = int(token["exp"] - self._verifier.clock())
         return max(0, min(self._appsync_ttl, left))
-
-
-def authorizer_from_env() -> LambdaAuthorizer:
-    """An authorizer from the environment: behind the handler string `cognito_verify.aws_lambda.authorize`.
-
-    Reads what `CognitoVerifier.from_env` reads and, where they are set, `COGNITO_RULES` (JSON text or the path of a
-    file), `COGNITO_POLICY_SCOPE` ("api" or "request"), `COGNITO_HTTP_API_RESPONSE` ("iam" or "simple"),
-    `COGNITO_SIMPLE_UNCACHED` ("true" or "false") and `COGNITO_BAD_TOKEN` ("unauthorized" or "deny"). A rule is
-    `{"route": "GET /reports/{id}", "groups": ["finance"], "scopes": {"all_of": ["a", "b"]}}`; of a list any one name is
-    enough.
-
-    Raises:
-        ConfigurationError: A variable is empty or malformed; the message begins with its name.
-    """
-    verifier = CognitoVerifier.from_env()
-    scope: Any = _env_choice("COGNITO_POLICY_SCOPE", "api", ("api", "request"))
-    response: Any = _env_choice("COGNITO_HTTP_API_RESPONSE", "iam", ("iam", "simple"))
-    bad_token: Any = _env_choice("COGNITO_BAD_TOKEN", "unauthorized", ("unauthorized", "deny"))
-    simple_uncached = _env_choice("COGNITO_SIMPLE_UNCACHED", "false", ("true", "false")) == "true"
-    text = _env("COGNITO_RULES")
-    with _naming("COGNITO_RULES"):  # all else that the constructor could refuse has been read by now
-        return LambdaAuthorizer(
-            verifier,
-            rules=None if text is None else _rules(text),
-            policy_scope=scope,
-            http_api_response=response,
-            simple_uncached=simple_uncached,
-            bad_token=bad_token,
-        )
 
 
 class _Request(NamedTuple):
@@ -660,68 +633,3 @@ def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ConfigurationError(f"{option}: expected {' or '.join(map(repr, choices))}, found {shown(value)}")
     return value
-
-
-def _env(name: str) -> str | None:
-    value = os.environ.get(name)
-    if value is not None and not value.strip():
-        raise ConfigurationError(f"{name}: expected a value, or no such variable, found an empty one")
-    return value and value.strip()
-
-
-def _env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    return _choice(name, (_env(name) or default).lower(), choices)
-
-
-@contextmanager
-def _naming(variable: str) -> Iterator[None]:
-    try:
-        yield
-    except ConfigurationError as error:
-        said = str(error).replace('policy_scope="request"', "COGNITO_POLICY_SCOPE=request")  # the way out from here
-        raise ConfigurationError(f"{variable}: {said}") from None
-
-
-def _rules(text: str) -> list[Rule]:
-    """The rules in a JSON array, given as text or as a file's path."""
-    if not text.startswith(("[", "{")):
-        try:
-            text = Path(text).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"expected JSON text or the path of a file: {error}") from None
-    try:
-        items = json.loads(text, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"expected JSON: {error}") from None
-    if not isinstance(items, list):
-        raise ConfigurationError(f"expected a JSON array of rules, found {type(items).__name__}")
-    return [_rule(number, item) for number, item in enumerate(items, 1)]
-
-
-def _rule(number: int, item: Any) -> Rule:
-    with _naming(f"rule {number}"):
-        if not isinstance(item, dict) or not {"route"} <= item.keys() <= {"route", "groups", "scopes"}:
-            raise ConfigurationError(f"expected an object with route, groups and scopes, found {shown(item)}")
-        needs: dict[str, Requirement] = {
-            name: _requirement(name, item[name]) for name in ("groups", "scopes") if name in item
-        }
-        return Rule(item["route"], **needs)
-
-
-def _requirement(option: str, value: Any) -> Requirement:
-    """Names in JSON: one, a list of which any is enough, or `{"any_of": [...]}` and `{"all_of": [...]}`, nested."""
-    combine = any_of
-    if isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in ("any_of", "all_of"):
-        combine, value = (any_of if name == "any_of" else all_of), value[name]
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list) or not value:
-        raise ConfigurationError(f"{option}: expected names, any_of or all_of, found {shown(value)}")
-    return combine(*(one if isinstance(one, str) else _requirement(option, one) for one in value))
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError(f"a member twice in {shown(sorted(name for name, _ in pairs))}")
-    return members

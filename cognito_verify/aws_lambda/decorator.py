@@ -11,6 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from cognito_verify.aws_lambda.events import (
+    TOKEN,
     HttpKind,
     TokenSource,
     header,
@@ -46,7 +47,6 @@ _Handler = Callable[..., Any]
 
 _REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)  # a ConfigurationError is ours, and is raised
 _REASONS = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
-_HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
 _AUTHORIZATION = header("Authorization")
 
 
@@ -103,6 +103,13 @@ def require_token(
             _tell(verifier.observer, error)  # what never reaches the verifier
             raise
 
+    def kind_of(event: Any) -> HttpKind:
+        try:
+            return _handled_kind(event)
+        except ConfigurationError as error:
+            _tell(verifier.observer, error)
+            raise
+
     def decorate(handler: _Handler) -> _Handler:
         call = _Call(handler)
 
@@ -111,7 +118,7 @@ def require_token(
             @wraps(handler)
             async def guarded_async(*args: Any, **kwargs: Any) -> Any:
                 event = call.event(args, kwargs)
-                kind = _handled_kind(event)
+                kind = kind_of(event)
                 token: Any = None
                 try:
                     raw = raw_of(event, kind)
@@ -128,7 +135,7 @@ def require_token(
         @wraps(handler)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             event = call.event(args, kwargs)
-            kind = _handled_kind(event)
+            kind = kind_of(event)
             token: Any = None
             try:
                 raw = raw_of(event, kind)
@@ -160,7 +167,8 @@ class _Call:
         parameters = list(inspect.signature(handler).parameters.values())
         self._event_at = 1 if parameters and parameters[0].name in ("self", "cls") else 0
         names = [parameter.name for parameter in parameters[self._event_at :]]
-        self._event_name, self._context_name = (*names, *("event", "context")[len(names) :])[:2]
+        self._event_name = names[0] if names else "event"
+        self._context_name = names[1] if len(names) > 1 else "context"
         self._wants_token = False
         for position, parameter in enumerate(parameters):
             if parameter.name == "token" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -208,7 +216,7 @@ def _telling_request_id(guarded: _Handler, call: _Call) -> _Handler:
     return told
 
 
-def _tell(observer: Observer | None, refusal: TokenError) -> None:
+def _tell(observer: Observer | None, refusal: CognitoVerifyError) -> None:
     if observer is not None:
         from cognito_verify.observer import Observation  # only those who observe pay for it
 
@@ -236,7 +244,7 @@ def _checked_headers(headers: object) -> dict[str, str]:
             f"error_headers: expected a dict or a callable that returns one, found {shown(headers)}"
         )
     for name, value in headers.items():
-        if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
+        if not isinstance(name, str) or not re.fullmatch(TOKEN, name):
             raise ConfigurationError(f"error_headers: expected names of headers, found {shown(name)}")
         if not isinstance(value, str) or not value.isprintable():
             raise ConfigurationError(f"error_headers: expected {name} to be one line of text, found {shown(value)}")

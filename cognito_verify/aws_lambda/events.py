@@ -21,6 +21,7 @@ from cognito_verify.tokens import AccessToken, VerifiedToken
 
 __all__ = [
     "SAFE_METHODS",
+    "TOKEN",
     "HttpKind",
     "TokenSource",
     "claims_of",
@@ -43,7 +44,8 @@ __all__ = [
 HttpKind = Literal["rest", "http", "alb", "alb-multi", "websocket"]
 """The format of an event that is an HTTP request; "http" is that of HTTP APIs (2.0) and of function URLs."""
 
-_TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a header's or cookie's name: RFC 9110 section 5.6.2
+TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+"""What the name of a header or a cookie looks like (RFC 9110 section 5.6.2)."""
 _ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+"  # as browsers write it (RFC 6454 section 6.2)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1
 _GROUPS = "cognito:groups"
@@ -103,7 +105,7 @@ def header(name: str) -> TokenSource:
     Raises:
         ConfigurationError: No header can have this name.
     """
-    return TokenSource("header", _name("header", name, _TOKEN))
+    return TokenSource("header", _name("header", name, TOKEN))
 
 
 def query(name: str) -> TokenSource:
@@ -135,7 +137,7 @@ def cookie(name: str, allowed_origins: str | Collection[str] = ()) -> TokenSourc
                 f"allowed_origins: expected origins such as 'https://app.example.com', in lower case, without a path "
                 f"or a slash at the end, found {shown(origin)}"
             )
-    return TokenSource("cookie", _name("cookie", name, _TOKEN), tuple(several))
+    return TokenSource("cookie", _name("cookie", name, TOKEN), tuple(several))
 
 
 def token_sources(token_from: object) -> tuple[TokenSource, ...]:
@@ -313,8 +315,11 @@ def claims_of(event: dict[str, Any]) -> dict[str, Any]:
     around its gateway, or through a REST API without proxy integration, the caller writes the event.
 
     Raises:
-        ConfigurationError: An authorizer that is neither ours nor AWS's put something else there.
+        ConfigurationError: The event is no dict, or an authorizer that is neither ours nor AWS's put something else
+            there.
     """
+    if not isinstance(event, dict):
+        raise ConfigurationError(f"event: expected the dict that Lambda's runtime passes, found {type(event).__name__}")
     context = event.get("requestContext")
     if isinstance(context, dict):
         authorizer = _member(context, "authorizer")

@@ -34,21 +34,20 @@ from cognito_verify.aws_lambda.rules import (
     generic_words,
     longest,
     refusing,
-    scopes_of,
 )
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.tokens import AccessToken, IdToken
 
-__all__ = ["ApiPolicy", "allow_request", "deny_request", "policy_document"]
+__all__ = ["MOST_BYTES", "ApiPolicy", "allow_api", "allow_request", "deny_request", "policy_document"]
 
 Statement = dict[str, object]
 Word = tuple[str, ...]
 """Segments: literals, `OTHER`, and an empty last one for a trailing slash; the root is a single empty one."""
 
 _MOST_STEPS = 300_000  # a fraction of a second; usual tables take a hundredth of it
-_MOST_BYTES = (
-    8_192  # "Quotas for configuring and running a WebSocket API in API Gateway"; for others none is documented
-)
+MOST_BYTES = 8_192
+"""Of an authorizer's answer: "Quotas for configuring and running a WebSocket API", API Gateway Developer Guide. None is
+documented for other APIs."""
 _BYTES_OF_A_PREFIX = 64  # arn:aws:execute-api:eu-central-1:123456789012:abcdef1234/prod/, the quotes and the comma
 _BYTES_OF_A_GLOB = 90  # with the prefix
 _TYPICAL = 16  # tokens whose policies are weighed
@@ -60,12 +59,18 @@ _DENIED_METHODS = (
     ("????", ("HEAD", "POST")),
 )
 _MOST_CHARACTERS = 512  # of a resource: "Output from an API Gateway Lambda authorizer", API Gateway Developer Guide
-_WAY_OUT = 'use policy_scope="request", or rewrite the routes (docs/policies.md shows the usual cases)'
+_PER_REQUEST = 'policy_scope="request" (COGNITO_POLICY_SCOPE=request)'
+_WAY_OUT = f"use {_PER_REQUEST}, or rewrite the routes (docs/policies.md shows the usual cases)"
 
 
 def policy_document(statements: Iterable[Statement]) -> dict[str, object]:
     """The statements as an IAM policy document."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def allow_api(arn_prefix: str) -> Statement:
+    """An Allow for the whole API."""
+    return _statement("Allow", [f"{arn_prefix}*"])
 
 
 def allow_request(arn: str) -> Statement | None:
@@ -148,23 +153,22 @@ class ApiPolicy:
         return self._leaks(self._met_by(token))
 
     def _met_by(self, token: AccessToken | IdToken) -> frozenset[Rule]:
-        groups, scopes = frozenset(token.groups), scopes_of(token)
-        return frozenset(rule for rule in self._rules if rule.is_met_with(groups, scopes))
+        return frozenset(rule for rule in self._rules if rule.is_met_by(token))
 
     def _leaks_for(self, met: frozenset[Rule]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(leak for area in self._areas for leak in area.leaks(met)))
 
     def _too_large(self, tokens: _Tokens) -> str:
         """What to say of the largest policy of a token that could well come; empty where it is small enough."""
-        if sum(area.most_globs for area in self._areas) * _BYTES_OF_A_GLOB < _MOST_BYTES:
+        if sum(area.most_globs for area in self._areas) * _BYTES_OF_A_GLOB < MOST_BYTES:
             return ""
         size, held = max((self._size(tokens.met_by(held)), held) for held in tokens.typical())
-        if size <= _MOST_BYTES:
+        if size <= MOST_BYTES:
             return ""
         return (
             f"rules: the policy of a token with {', '.join(held) or 'no group and no scope'} has some {size:,} bytes; "
-            f"API Gateway documents {_MOST_BYTES:,} as the most, for WebSocket APIs. Say several routes in one with "
-            f'{{proxy+}}, name their methods in place of ANY, or use policy_scope="request"'
+            f"API Gateway documents {MOST_BYTES:,} as the most, for WebSocket APIs. Say several routes in one with "
+            f"{{proxy+}}, name their methods in place of ANY, or use {_PER_REQUEST}"
         )
 
     def _size(self, met: frozenset[Rule]) -> int:
@@ -191,7 +195,7 @@ class _Budget:
         if self.left < 0:
             raise ConfigurationError(
                 f"rules: {_MOST_STEPS:,} steps do not compile them into one policy; there are too many, with too many "
-                'names or ways to meet them: use policy_scope="request"'
+                f"names or ways to meet them: use {_PER_REQUEST}"
             )
 
 

@@ -108,12 +108,8 @@ class Rule:
 
     def is_met_by(self, token: AccessToken | IdToken) -> bool:
         """Whether the token has the groups and the scopes."""
-        return self.is_met_with(frozenset(token.groups), scopes_of(token))
-
-    def is_met_with(self, groups: frozenset[str], scopes: frozenset[str]) -> bool:
-        """Whether these groups and scopes are enough."""
-        return (self.groups is None or self.groups.is_met_by(groups)) and (
-            self.scopes is None or self.scopes.is_met_by(scopes)
+        return (self.groups is None or self.groups.is_met_by(frozenset(token.groups))) and (
+            self.scopes is None or self.scopes.is_met_by(scopes_of(token))
         )
 
     def why_not(self, token: AccessToken | IdToken) -> str:
@@ -152,6 +148,8 @@ class RuleTable:
     __slots__ = ("_by_method", "ambiguous_parts", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
+        if isinstance(rules, (str, Rule)) or not isinstance(rules, Iterable):
+            raise ConfigurationError(f"rules: expected a list such as [Rule('GET /path')], found {shown(rules)}")
         self.rules = tuple(rules)
         if not self.rules:
             raise ConfigurationError("rules: expected at least one Rule; leave rules out to let any verified token in")
@@ -332,8 +330,8 @@ def _check_no_duplicates(rules: Sequence[Rule]) -> None:
         twin = known.setdefault((rule.method, rule.pattern, rule.is_greedy), rule)
         if twin is not rule:
             raise ConfigurationError(
-                f"rules: {twin.route!r} and {rule.route!r} are the same route; write it once, with "
-                "any_of(...) or all_of(...) where both requirements are meant"
+                f"rules: {twin.route!r} and {rule.route!r} are the same route; write it once, with any_of or all_of "
+                "where both requirements are meant"
             )
 
 

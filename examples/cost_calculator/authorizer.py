@@ -1,8 +1,8 @@
 """Who may call what: a Lambda authorizer in the place of API Gateway's Cognito authorizer.
 
 The handler is `authorizer.handler`, the settings are `COGNITO_USER_POOL_ID`, `COGNITO_CLIENT_ID` and
-`COGNITO_TOKEN_USE`. The handler string `cognito_verify.aws_lambda.authorize`, with the rules in `COGNITO_RULES`, does
-the same without this file.
+`COGNITO_TOKEN_USE`. The handler string `cognito_verify.aws_lambda.authorize`, with the rules in `COGNITO_RULES` and
+`COGNITO_METRICS_NAMESPACE=CognitoVerify`, does the same without this file, but for the e-mail address in the context.
 """
 
 from __future__ import annotations

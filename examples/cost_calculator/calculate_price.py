@@ -24,7 +24,8 @@ __all__ = ["BadRequestError", "calculated", "handler", "http_handler_for", "prox
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-CORS = {"Access-Control-Allow-Origin": "*"}  # the token travels in a header, not in a cookie
+# The token travels in a header, not in a cookie: any origin is safe, where the template names none.
+CORS = {"Access-Control-Allow-Origin": os.environ.get("ALLOWED_ORIGIN", "*")}
 
 _SQUARE_METRES = {"sqM": Decimal(1), "sqFt": Decimal("0.09290304"), "sqYd": Decimal("0.83612736")}  # of one unit
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")  # plain notation alone: money in 1e999999 would fill the memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from cognito_verify.aws_lambda import claims_of
@@ -20,6 +21,9 @@ def handler(event: dict[str, Any], context: object = None) -> dict[str, Any]:  #
     }
     return {
         "statusCode": 200,
-        "headers": {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
+        "headers": {
+            "Content-Type": "application/json",
+            "Access-Control-Allow-Origin": os.environ.get("ALLOWED_ORIGIN", "*"),
+        },
         "body": json.dumps(report),
     }

@@ -7,9 +7,7 @@ import json
 from typing import Any
 
 from cognito_verify import CognitoVerifier, current_token
-from cognito_verify.aws_lambda import LambdaAuthorizer, Rule, require_token
-from cognito_verify.aws_lambda.invocation import request_in_context
-from cognito_verify.aws_lambda.metrics import CloudWatchObserver
+from cognito_verify.aws_lambda import CloudWatchObserver, LambdaAuthorizer, Rule, require_token
 
 verifier = CognitoVerifier.from_env(observer=CloudWatchObserver())
 
@@ -19,11 +17,6 @@ def guarded(event: dict[str, Any], context: Any, token: Any) -> dict[str, Any]:
     claims = event["requestContext"]["authorizer"]["claims"]
     body = {"username": token.username, "sub": claims["sub"], "function": context.function_name}
     return {"statusCode": 200, "body": json.dumps(body)}
-
-
-def observed(event: dict[str, Any], context: Any) -> Any:
-    with request_in_context(context):
-        return guarded(event, context)
 
 
 @require_token(verifier)

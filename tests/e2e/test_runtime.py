@@ -32,7 +32,7 @@ READY_AUTHORIZER = "cognito_verify.aws_lambda.authorize"
 
 @pytest.fixture(scope="module")
 def price() -> Iterator[LambdaFunction]:
-    with lambda_function("runtime_handlers.observed", root=ROOT, environment=SETTINGS) as function:
+    with lambda_function("runtime_handlers.guarded", root=ROOT, environment=SETTINGS) as function:
         yield function
 
 
@@ -107,7 +107,7 @@ def test_an_async_handler_runs_behind_its_wrapper() -> None:
 
 def test_without_keys_the_decorator_answers_503_and_the_authorizer_raises() -> None:
     raw = POOL.id_token()
-    with lambda_function("runtime_handlers.observed", root=ROOT, environment=NO_KEYS) as function:
+    with lambda_function("runtime_handlers.guarded", root=ROOT, environment=NO_KEYS) as function:
         answer = function.invoke(rest_event({"Authorization": raw}))
         assert (answer.kind, answer.body["statusCode"]) == ("response", 503)
         assert int(answer.body["headers"]["Retry-After"]) >= 1
@@ -208,8 +208,7 @@ def test_a_wrong_setting_fails_in_the_init_phase_and_is_named(variable: str, val
         answer = function.answer()
         assert answer.kind == "init/error"
         assert answer.body["errorType"] == "ConfigurationError"
-        named = answer.body["errorMessage"].partition(":")[0].upper()  # as the variable or as the option behind it
-        assert named.removeprefix("COGNITO_") == variable.removeprefix("COGNITO_")
+        assert answer.body["errorMessage"].startswith(f"{variable}: ")
         assert function.exit_code() != 0
         assert function.polls == 0  # it never asked for an invocation
 
