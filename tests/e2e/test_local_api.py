@@ -13,7 +13,7 @@ import pytest
 
 from cognito_verify import CognitoVerifier
 from cognito_verify.testing import Answer as JwksAnswer
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from examples.cost_calculator import calculate_price, reports
 from examples.cost_calculator.authorizer import authorizer_for
 from examples.cost_calculator.local import HttpApi, RestApi, Route, http_api, rest_api, served, simple_http_api
@@ -23,14 +23,6 @@ ROUTES = [
     Route("POST /pricepermeter", calculate_price.handler, is_proxy=False),
     Route("GET /reports/{id}", reports.handler),
 ]
-
-
-@dataclass(slots=True)
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(slots=True)
@@ -69,7 +61,7 @@ def call(url: str, token: str | None = None, body: str | None = None, method: st
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000)
 
 
 @pytest.fixture
