@@ -1,4 +1,4 @@
-"""What the tests of the key cache fetch from: a callable in the place of HTTPS, sockets that misbehave, a clock."""
+"""What the tests of the key cache fetch from: a callable in the place of HTTPS, sockets that misbehave."""
 
 from __future__ import annotations
 
@@ -8,17 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-__all__ = ["Clock", "Endpoint", "RawServer", "document", "flights_over"]
-
-
-class Clock:
-    """Seconds since the epoch, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+__all__ = ["Endpoint", "RawServer", "document", "flights_over"]
 
 
 class Endpoint:

@@ -25,22 +25,12 @@ from cognito_verify.errors import (
 from cognito_verify.jwks import JwksCache
 from cognito_verify.pool import UserPool
 from cognito_verify.requirements import all_of, any_of
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.verifier import CognitoVerifier
 
 NOW = 1_800_000_000
 LAST_SECOND = 253_402_300_799  # of the year 9999
 NAN = float("nan")
-
-
-class Clock:
-    """Seconds since the epoch, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Shade(str, Enum):  # noqa: UP042 - a str of a class of its own is the point
@@ -49,7 +39,7 @@ class Shade(str, Enum):  # noqa: UP042 - a str of a class of its own is the poin
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import FakeUserPool, lambda_event
 from examples.cost_calculator import authorizer, calculate_price, reports
 from examples.cost_calculator.calculate_price import BadRequestError
-from tests.lambda_events import http_event, rest_event, token_authorizer_event
 
 REQUEST = {"price": 400000, "size": 1600, "unit": "sqFt", "downPayment": 20}
 ANSWER = {
@@ -26,7 +24,7 @@ ANSWER = {
 
 
 def proxied(body: str | None) -> tuple[int, Any]:
-    answer = calculate_price.proxy_handler(rest_event(body=body))
+    answer = calculate_price.proxy_handler(lambda_event("rest", path="/pricepermeter", body=body))
     assert answer["headers"]["Content-Type"] == "application/json"
     return answer["statusCode"], json.loads(answer["body"])
 
@@ -118,7 +116,8 @@ def test_a_body_that_is_no_request_is_a_400(body: str | None) -> None:
 
 
 def test_a_body_may_come_in_base64() -> None:
-    event = rest_event(body=b64encode(json.dumps(REQUEST).encode()).decode()) | {"isBase64Encoded": True}
+    event = lambda_event("rest", body=json.dumps(REQUEST).encode())
+    assert event["isBase64Encoded"]
     assert calculate_price.proxy_handler(event)["statusCode"] == 200
     assert calculate_price.proxy_handler(event | {"body": "/w=="})["statusCode"] == 400  # not UTF-8
     assert calculate_price.proxy_handler(event | {"body": "{}"})["statusCode"] == 400
@@ -126,19 +125,18 @@ def test_a_body_may_come_in_base64() -> None:
 
 def test_the_decorator_guards_the_http_apis_handler(cognito_pool: FakeUserPool) -> None:
     handler = calculate_price.http_handler_for(cognito_pool.verifier(token_use=None))
-    refused = handler(http_event(body=json.dumps(REQUEST)), None)
+    refused = handler(lambda_event("http", body=REQUEST), None)
     assert refused["statusCode"] == 401
     assert refused["headers"]["Access-Control-Allow-Origin"] == "*"
-    allowed = handler(http_event({"Authorization": cognito_pool.id_token()}, body=json.dumps(REQUEST)), None)
+    allowed = handler(lambda_event("http", cognito_pool.id_token(), body=REQUEST), None)
     assert json.loads(allowed["body"]) == ANSWER
 
 
 def test_a_report_is_for_whom_the_authorizer_names(cognito_pool: FakeUserPool) -> None:
     token = cognito_pool.id_token("ada", groups=["finance", "x,admin"])
     guard = authorizer.authorizer_for(cognito_pool.verifier(token_use=None))
-    context = guard(token_authorizer_event(token, method="GET", path="/reports/7"))["context"]
-    event = rest_event(method="GET", path="/reports/7", body=None, authorizer=context) | {"pathParameters": {"id": "7"}}
-    answer = reports.handler(event)
+    context = guard(lambda_event("token-authorizer", token, path="/reports/7"))["context"]
+    answer = reports.handler(lambda_event("rest", route="GET /reports/{id}", path="/reports/7", authorizer=context))
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"report": "7", "for": "ada", "groups": ["finance", "x,admin"]}
 
@@ -163,8 +161,8 @@ def test_the_authorizers_rules(cognito_pool: FakeUserPool, groups: list[str], al
 def test_the_email_is_handed_on_where_the_token_has_one(cognito_pool: FakeUserPool) -> None:
     guard = authorizer.authorizer_for(cognito_pool.verifier(token_use=None))
     with_email = cognito_pool.id_token(email="ada@example.com")
-    assert guard(token_authorizer_event(with_email))["context"]["email"] == "ada@example.com"
-    assert "email" not in guard(token_authorizer_event(cognito_pool.access_token()))["context"]
+    assert guard(lambda_event("token-authorizer", with_email))["context"]["email"] == "ada@example.com"
+    assert "email" not in guard(lambda_event("token-authorizer", cognito_pool.access_token()))["context"]
 
 
 @pytest.mark.parametrize("name", ["calculate_price", "reports", "authorizer"])

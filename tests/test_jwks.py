@@ -24,10 +24,10 @@ from cognito_verify.jwks import JwksCache, JwksStatus
 from cognito_verify.keys import KeySet
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.pool import UserPool
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.tokens import AccessToken
 from cognito_verify.verifier import CognitoVerifier
-from tests.key_endpoints import Clock, Endpoint, document, flights_over
+from tests.key_endpoints import Endpoint, document, flights_over
 
 URI = "https://keys.example/jwks.json"
 HOUR, DAY, WEEK = 3_600, 86_400, 604_800
@@ -41,7 +41,7 @@ ENDINGS = [pytest.param(None, id="after-success"), pytest.param(DOWN, id="after-
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000)
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ import pytest
 from cognito_verify.errors import KeysUnavailableError, UnknownKeyError
 from cognito_verify.jwks import JwksCache
 from cognito_verify.keys import KeySet, VerifyingKey
-from cognito_verify.testing import Answer, FakeUserPool, JwksServer
+from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
 from cognito_verify.verifier import CognitoVerifier
-from tests.key_endpoints import Clock, Endpoint, document, flights_over
+from tests.key_endpoints import Endpoint, document, flights_over
 
 URI = "https://keys.example/jwks.json"
 HOUR = 3_600
@@ -38,7 +38,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000)
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
 from cognito_verify.jwks import JwksCache
-from cognito_verify.testing import Answer, FakeUserPool, JwksServer
-from tests.key_endpoints import Clock, RawServer, document, flights_over
+from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
+from tests.key_endpoints import RawServer, document, flights_over
 
 HOUR = 3_600
 MIB = 1024 * 1024
@@ -57,7 +57,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000)
 
 
 @pytest.fixture

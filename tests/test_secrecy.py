@@ -36,7 +36,7 @@ from cognito_verify.errors import (
 )
 from cognito_verify.jwks import JwksCache
 from cognito_verify.pool import UserPool
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
@@ -44,22 +44,18 @@ NOW = 1_800_000_000
 WINDOW = 16  # characters: a piece of a token of that length is already too much
 
 
-class Clock:
-    """Seconds since the epoch, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-        self.is_broken = False
+class BreakableClock(Clock):
+    is_broken = False
 
     def __call__(self) -> float:
         if self.is_broken:
             raise OSError("no clock")
-        return self.now
+        return super().__call__()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> BreakableClock:
+    return BreakableClock(NOW)
 
 
 @pytest.fixture
@@ -316,9 +312,9 @@ def test_a_remembered_token_that_is_refused_is_not_told(
 @WAYS
 @pytest.mark.parametrize("is_remembered", [False, True])
 def test_a_clock_that_fails_does_not_tell_the_token(
-    pool: FakeUserPool, clock: Clock, is_remembered: bool, is_async: bool
+    pool: FakeUserPool, clock: BreakableClock, is_remembered: bool, is_async: bool
 ) -> None:
-    verifier = pool.verifier(jwks_cache=JwksCache(fetch=pool.fetch_jwks, clock=Clock()))
+    verifier = pool.verifier(jwks_cache=JwksCache(fetch=pool.fetch_jwks, clock=Clock(NOW)))
     raw = pool.access_token()
     if is_remembered:
         verified(verifier, raw, is_async=is_async)

@@ -7,13 +7,14 @@ import copy
 import gc
 import http.client
 import json
+import os
 import pickle
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, assert_type
 from urllib.parse import urlsplit
 
@@ -27,13 +28,14 @@ from cognito_verify.errors import (
     ConfigurationError,
     InvalidClientError,
     InvalidTokenUseError,
+    KeysUnavailableError,
     TokenError,
     TokenExpiredError,
     UnknownKeyError,
 )
 from cognito_verify.jwks import JwksCache
 from cognito_verify.observer import FetchEvent, VerificationEvent
-from cognito_verify.testing import Answer, FakeUserPool, JwksServer
+from cognito_verify.testing import FAULTS, Answer, Clock, FakeUserPool, Fault, JwksServer
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
@@ -42,19 +44,9 @@ ORIGINAL = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"
 UPDATED = "https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"
 
 
-class Clock:
-    """Seconds since the epoch, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW + 0.75
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW + 0.75)
 
 
 @pytest.fixture
@@ -419,6 +411,72 @@ def test_fetch_jwks_answers_for_the_pools_own_uri_alone(pool: FakeUserPool) -> N
         pool.fetch_jwks(f"{UPDATED}/.well-known/jwks.json", 1.0)
 
 
+# Clock
+
+
+def test_a_clock_stands_still_until_it_is_moved() -> None:
+    clock = Clock(NOW)
+    assert [clock(), clock()] == [NOW, NOW]
+    clock.tick()
+    clock.tick(0.5)
+    assert clock() == clock.now == NOW + 1.5
+    clock.tick(-10)
+    assert clock() == NOW - 8.5
+    assert repr(clock) == f"Clock({NOW - 8.5})"
+
+
+def test_a_clock_stands_at_the_second_of_its_making_unless_told() -> None:
+    before, clock, after = time.time(), Clock(), time.time()
+    assert before - 1 < clock() <= after
+    assert clock() == int(clock())
+
+
+def test_a_pool_and_its_verifiers_share_a_clock() -> None:
+    clock = Clock()
+    pool = FakeUserPool(clock=clock)
+    assert pool.clock is clock
+    verifier, token = pool.verifier(), pool.access_token()
+    clock.tick(3_599)
+    verifier.verify(token)
+    clock.tick()
+    with refused_as(TokenExpiredError):
+        verifier.verify(token)
+
+
+# environment
+
+
+def test_within_the_environment_a_verifier_finds_the_pool(pool: FakeUserPool) -> None:
+    with pool.environment("id") as variables:
+        assert {name: os.environ[name] for name in variables} == variables
+        verifier = CognitoVerifier.from_env(clock=pool.clock)
+        assert verifier.verify(pool.id_token("ada")).username == "ada"
+        with refused_as(UnknownKeyError):
+            verifier.verify(pool.unknown_key("id"))
+        with refused_as(InvalidTokenUseError):
+            verifier.verify(pool.access_token())
+        pool.rotate_keys()
+        later = CognitoVerifier.from_env(clock=pool.clock)
+        assert later.verify(pool.id_token("bob")).username == "bob"
+
+
+def test_the_environment_is_afterwards_as_it_was(pool: FakeUserPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COGNITO_CLIENT_ID", "mine")
+    monkeypatch.delenv("COGNITO_JWKS_URI", raising=False)
+    before = dict(os.environ)
+    with suppress(ZeroDivisionError), pool.environment("access"):
+        assert os.environ["COGNITO_CLIENT_ID"] == "test-client"
+        assert "COGNITO_JWKS_URI" in os.environ
+        raise ZeroDivisionError
+    assert dict(os.environ) == before
+
+
+def test_an_issuer_of_ones_own_cannot_be_said_in_the_environment() -> None:
+    pool = FakeUserPool(issuer=UPDATED)
+    with pytest.raises(ConfigurationError, match="with issuer= set"), pool.environment("access"):
+        pass
+
+
 # serve
 
 
@@ -632,3 +690,28 @@ def test_a_server_comes_back_on_its_port(pool: FakeUserPool) -> None:
             assert get(uri)[0] == 200
         assert server.requests == count
     assert isinstance(server, JwksServer)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_leaves_a_verifier_without_keys_unable_to_tell(pool: FakeUserPool, fault: Fault) -> None:
+    def verifier(cache: JwksCache) -> CognitoVerifier[AccessToken]:
+        return CognitoVerifier(
+            "us-east-1_TestPool1",
+            client_id="test-client",
+            token_use="access",
+            jwks_uri=uri,
+            jwks_cache=cache,
+            clock=pool.clock,
+        )
+
+    server = pool.serve(fault, Answer())
+    with server as uri:
+        with pytest.raises(KeysUnavailableError):
+            verifier(JwksCache(deadline=0.2, retries=0)).verify(pool.access_token())
+        assert verifier(JwksCache()).verify(pool.access_token("ada")).username == "ada"  # the next answer is well
+    assert server.requests == 2
+
+
+def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(pool: FakeUserPool) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected an Answer or one of down, silent, .*, found 'slow'"):
+        pool.serve("slow")  # type: ignore[arg-type]

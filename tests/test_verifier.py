@@ -46,7 +46,7 @@ from cognito_verify.jwks import JwksCache
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.pool import UserPool
 from cognito_verify.requirements import all_of, any_of
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
@@ -58,16 +58,6 @@ UPDATED = f"https://issuer-cognito-idp.us-east-1.amazonaws.com/{POOL_ID}"
 JWKS_PATH = "/.well-known/jwks.json"
 
 Verify = Callable[..., AccessToken | IdToken]
-
-
-class Clock:
-    """Seconds since the epoch, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Keys:
@@ -110,7 +100,7 @@ class Listener:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
@@ -685,7 +675,7 @@ GOOD_SETTINGS: dict[str, list[Any]] = {
     "observer": [print, None],
     "token_cache_size": [0, 1, 10_000],
     "max_token_bytes": [1, 10**6],
-    "clock": [Clock()],
+    "clock": [Clock(NOW)],
 }
 
 
@@ -1045,7 +1035,7 @@ def test_verifiers_share_a_cache_and_its_keys(pool: FakeUserPool, other: FakeUse
 
 
 def test_a_verifiers_clock_is_its_caches_unless_it_was_given_one(pool: FakeUserPool, clock: Clock) -> None:
-    keys, elsewhere = Keys(**{ORIGINAL + JWKS_PATH: pool.jwks}), Clock()
+    keys, elsewhere = Keys(**{ORIGINAL + JWKS_PATH: pool.jwks}), Clock(NOW)
     verifier = CognitoVerifier(
         POOL_ID,
         client_id="test-client",

@@ -3,7 +3,7 @@
 A line with an expected error fails the check when the error is gone, as mypy warns of an unused `type: ignore`.
 """
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from cognito_verify import (
     AccessToken,
@@ -14,6 +14,7 @@ from cognito_verify import (
     any_of,
     bearer_token,
 )
+from cognito_verify.testing import Clock, FakeUserPool, lambda_event
 
 POOL_ID = "us-east-1_AbCdEfGhI"
 
@@ -47,6 +48,15 @@ def misspelt() -> None:
 
     print(CognitoVerifer)
 
+
+pool = FakeUserPool(POOL_ID, clock=Clock())
+assert_type(pool.verifier().verify(pool.expired("access", groups="admin")), AccessToken)
+assert_type(pool.verifier("id").verify(pool.id_token()).email, str | None)
+assert_type(lambda_event("rest", pool.access_token(), query={"a": ["b", "c"]}, body={"d": 1})["body"], Any)
+lambda_event("v1")  # type: ignore[arg-type]  # kinds, troubles and faults are named by literals
+pool.trouble("old")  # type: ignore[arg-type]
+pool.expired("refresh")  # type: ignore[arg-type]
+pool.serve("slow")  # type: ignore[arg-type]
 
 CognitoVerifier(POOL_ID, client_id="x")  # type: ignore[call-overload]  # which tokens are meant is the caller's to say
 CognitoVerifier(POOL_ID, client_id="x", token_use="refresh")  # type: ignore[call-overload]

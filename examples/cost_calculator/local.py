@@ -1,7 +1,8 @@
 """API Gateway on loopback, as far as the CostCalculator needs it: HTTP in, Lambda events, HTTP out.
 
-Authorizers are asked with API Gateway's events; their policies and simple answers are evaluated, and cached by identity
-source, as API Gateway does. It is an example to read and to play with, not an emulator: what is not needed is missing.
+The events are those of `cognito_verify.testing`. Authorizers' policies and simple answers are evaluated, and cached by
+identity source, as API Gateway does. It is an example to read and to play with, not an emulator: what is not needed is
+missing.
 
 Source: "Control access to a REST API with a Lambda authorizer", "Control access to HTTP APIs with AWS Lambda
 authorizers", "Lambda proxy integrations", API Gateway Developer Guide.
@@ -20,9 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from cognito_verify import AccessToken, CognitoVerifier, IdToken
+from cognito_verify.testing import is_allowed, lambda_event
 from examples.cost_calculator import calculate_price, reports
 from examples.cost_calculator.authorizer import authorizer_for
 
@@ -31,7 +33,6 @@ __all__ = ["HttpApi", "Request", "Response", "RestApi", "Route", "http_api", "re
 Function = Callable[[Any, Any], Any]
 Event = dict[str, Any]
 
-_ARN = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5"
 _MAX_BODY = 1_000_000  # bytes
 _CORS = {"Access-Control-Allow-Origin": "*"}
 _PREFLIGHT = {
@@ -80,11 +81,11 @@ class Route:
     function: Function
     is_proxy: bool = True
 
-    def parameters(self, method: str, path: str) -> dict[str, str] | None:
-        """The path's parameters where this is the route of a request, else None. A slash at the end changes nothing."""
+    def takes(self, method: str, path: str) -> bool:
+        """Whether this is the route of a request. A slash at the end changes nothing."""
         own_method, pattern = self.key.split(" ")
-        found = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern)) + "/?", path)
-        return found.groupdict() if found and method == own_method else None
+        form = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern)) + "/?"
+        return method == own_method and re.fullmatch(form, path) is not None
 
 
 class Api(Protocol):
@@ -126,14 +127,19 @@ class RestApi:
             return _json(403, {"message": "Forbidden"})
         if request.method == "OPTIONS":  # a mock integration: a browser's preflight carries no token
             return Response(200, headers=_PREFLIGHT)
-        route, parameters = _routed(self._routes, request.method, path)
+        route = _routed(self._routes, request.method, path)
         if route is None:
             return _json(403, {"message": "Missing Authentication Token"})
         token = request.header("Authorization")
         if not token:
             return _unauthorized()
-        arn = f"{_ARN}/{self._stage}/{request.method}{path}"
-        event = {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
+        event = lambda_event(
+            "token-authorizer",
+            headers={"Authorization": token},
+            method=request.method,
+            path=path,
+            stage=self._stage,
+        )
         try:
             answer = self._answers.get((token,), lambda: _invoked(self._authorizer, event))
         except Exception as error:  # what the function raises is the gateway's to translate
@@ -142,42 +148,26 @@ class RestApi:
             _log.warning("authorizer: %s: %s", type(error).__name__, error)
             return _json(500, {"message": None}, _CORS)
         context = answer.get("context", {})
-        if not _is_allowed(answer["policyDocument"], arn):
+        if not is_allowed(answer, event):
             message = "User is not authorized to access this resource"
             return _json(403, {"message": message, "code": context.get("code", "")}, _CORS)
         if not route.is_proxy:
             return _integrated(route.function, request)
         authorizer = {"principalId": answer["principalId"], **{name: _text(value) for name, value in context.items()}}
-        response = _proxied(route.function, self._proxy_event(request, route, path, parameters, authorizer))
+        proxied = lambda_event(
+            "rest",
+            method=request.method,
+            path=path,
+            route=route.key,
+            headers=_several(request.headers),
+            query=_several(parse_qsl(request.query, keep_blank_values=True)),
+            body=request.body or None,
+            stage=self._stage,
+            authorizer=authorizer,
+        )
+        response = _proxied(route.function, proxied)
         remapped = {_REMAPPED.get(name.lower(), name): value for name, value in response.headers.items()}
         return Response(response.status, response.body, remapped)
-
-    def _proxy_event(
-        self, request: Request, route: Route, path: str, parameters: dict[str, str], authorizer: dict[str, Any]
-    ) -> Event:
-        """Format 1.0."""
-        query = parse_qsl(request.query, keep_blank_values=True)
-        return {
-            "resource": route.key.split(" ")[1],
-            "path": path,
-            "httpMethod": request.method,
-            "headers": dict(request.headers),
-            "multiValueHeaders": _several(request.headers),
-            "queryStringParameters": dict(query) or None,
-            "multiValueQueryStringParameters": _several(query) or None,
-            "pathParameters": {name: unquote(value) for name, value in parameters.items()} or None,
-            "stageVariables": None,
-            "requestContext": {
-                "resourcePath": route.key.split(" ")[1],
-                "httpMethod": request.method,
-                "path": request.path,
-                "stage": self._stage,
-                "identity": {"sourceIp": "127.0.0.1"},
-                "authorizer": authorizer,
-            },
-            "body": request.body or None,
-            "isBase64Encoded": False,
-        }
 
 
 class HttpApi:
@@ -207,53 +197,32 @@ class HttpApi:
 
     def answer(self, request: Request) -> Response:
         """What API Gateway would answer."""
-        route, parameters = _routed(self._routes, request.method, request.path)
+        route = _routed(self._routes, request.method, request.path)
         if route is None:
             return _json(404, {"message": "Not Found"})
-        event = self._event(request, route)
+        described: dict[str, Any] = {
+            "method": request.method,
+            "path": request.path,
+            "route": route.key,
+            "headers": _several(request.headers),
+            "query": _several(parse_qsl(request.query, keep_blank_values=True)),
+        }
+        left: dict[str, Any] | None = None
         if self._authorizer is not None:
             identity = [self._identity(source, request, route) for source in self._identity_sources]
             if not all(identity):
                 return _json(401, {"message": "Unauthorized"})
-            arn = f"{_ARN}/$default/{request.method}{event['rawPath']}"
-            asked = {**event, "type": "REQUEST", "routeArn": arn, "identitySource": identity}
+            event = lambda_event("http-2.0-authorizer", **described, identity_sources=self._identity_sources)
             authorizer = self._authorizer
             try:
-                answer = self._answers.get(tuple(identity), lambda: _invoked(authorizer, asked))
+                answer = self._answers.get(tuple(identity), lambda: _invoked(authorizer, event))
             except Exception as error:  # likewise
                 _log.warning("authorizer: %s: %s", type(error).__name__, error)
                 return _json(500, {"message": "Internal Server Error"})
-            simple = answer.get("isAuthorized")
-            if not (simple if isinstance(simple, bool) else _is_allowed(answer["policyDocument"], arn)):
+            if not is_allowed(answer, event):
                 return _json(403, {"message": "Forbidden"})
-            event["requestContext"]["authorizer"] = {"lambda": answer.get("context", {})}
-        event |= {"body": request.body or None, "isBase64Encoded": False}
-        if parameters:
-            event["pathParameters"] = {name: unquote(value) for name, value in parameters.items()}
-        return _proxied(route.function, event)
-
-    def _event(self, request: Request, route: Route) -> Event:
-        """Format 2.0, without what an authorizer doesn't get."""
-        cookies = [one.strip() for one in request.header("Cookie").split(";") if one.strip()]
-        names = dict.fromkeys(name.lower() for name, _ in request.headers if name.lower() != "cookie")
-        query = parse_qsl(request.query, keep_blank_values=True)
-        event: Event = {
-            "version": "2.0",
-            "routeKey": route.key,
-            "rawPath": unquote(request.path),  # HTTP APIs hand it on decoded; REST APIs as it was sent
-            "rawQueryString": request.query,
-            "headers": {name: request.header(name) for name in names},
-            "requestContext": {
-                "http": {"method": request.method, "path": request.path, "sourceIp": "127.0.0.1"},
-                "routeKey": route.key,
-                "stage": "$default",
-            },
-        }
-        if cookies:
-            event["cookies"] = cookies
-        if query:
-            event["queryStringParameters"] = {name: ",".join(values) for name, values in _several(query).items()}
-        return event
+            left = {"lambda": answer.get("context", {})}
+        return _proxied(route.function, lambda_event("http", **described, body=request.body or None, authorizer=left))
 
     @staticmethod
     def _identity(source: str, request: Request, route: Route) -> str:
@@ -366,24 +335,8 @@ class _Cache:
 _REMAPPED = {"www-authenticate": "x-amzn-Remapped-WWW-Authenticate"}
 
 
-def _is_allowed(policy: Event, arn: str) -> bool:
-    """IAM's rule, as a gateway applies it: a Deny that matches wins, and what nothing allows is denied."""
-    effects = set()
-    for statement in policy["Statement"]:
-        resources = statement["Resource"]
-        for resource in [resources] if isinstance(resources, str) else resources:
-            pattern = "".join({"*": ".*", "?": "."}.get(one) or re.escape(one) for one in resource)
-            if re.fullmatch(pattern, arn, re.DOTALL):
-                effects.add(statement["Effect"])
-    return effects == {"Allow"}
-
-
-def _routed(routes: Sequence[Route], method: str, path: str) -> tuple[Route | None, dict[str, str]]:
-    for route in routes:
-        parameters = route.parameters(method, path)
-        if parameters is not None:
-            return route, parameters
-    return None, {}
+def _routed(routes: Sequence[Route], method: str, path: str) -> Route | None:
+    return next((route for route in routes if route.takes(method, path)), None)
 
 
 def _invoked(function: Function, event: object) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from cognito_verify import CognitoVerifier
 from cognito_verify.aws_lambda import LambdaAuthorizer, Rule
 from cognito_verify.testing import Answer as JwksAnswer
-from cognito_verify.testing import FakeUserPool
+from cognito_verify.testing import Clock, FakeUserPool
 from examples.cost_calculator import calculate_price, reports
 from examples.cost_calculator.authorizer import authorizer_for
 from examples.cost_calculator.local import HttpApi, RestApi, Route, http_api, rest_api, served, simple_http_api
@@ -24,14 +24,6 @@ ROUTES = [
     Route("POST /pricepermeter", calculate_price.handler, is_proxy=False),
     Route("GET /reports/{id}", reports.handler),
 ]
-
-
-@dataclass(slots=True)
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(slots=True)
@@ -74,7 +66,7 @@ def parameters(event: dict[str, Any], context: object) -> dict[str, Any]:  # noq
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000)
 
 
 @pytest.fixture

@@ -1,32 +1,28 @@
-"""A user pool for tests: real keys, real signatures, a real endpoint on loopback. Only the users are made up.
-
-`FakeUserPool` mints the tokens that Cognito would (and, through `sign`, those that it never would). `JwksServer` serves
-the pool's keys over HTTP, well or badly. Both are for tests: the keys live in this process alone and protect nothing.
-"""
+"""A user pool for tests: real keys, real signatures, a real endpoint on loopback. Only the users are made up."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import os
-import socket
-import struct
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from io import BufferedReader
-from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, overload
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cognito_verify.errors import ConfigurationError, shown
 from cognito_verify.jwks import JwksCache
 from cognito_verify.pool import UserPool
+from cognito_verify.testing.key_server import Answer, Fault, JwksServer
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
@@ -39,10 +35,39 @@ if TYPE_CHECKING:
         client_id: str | Collection[str] | None
 
 
-__all__ = ["Answer", "FakeUserPool", "JwksServer"]
+__all__ = ["TROUBLES", "FakeUserPool", "Trouble"]
 
 _TokenUse = Literal["access", "id"]
 _TOKEN_USES: tuple[_TokenUse, ...] = ("access", "id")
+_NEVER_PUBLISHED = -1  # a generation of keys that no rotation reaches
+
+Trouble = Literal[
+    "expired",
+    "not_yet_valid",
+    "wrong_client",
+    "other_pool",
+    "tampered",
+    "unknown_key",
+    "none_algorithm",
+    "unsigned",
+    "key_confusion",
+    "refresh_token",
+]
+"""What can be wrong with a token, whatever a program asks for beyond the verifier's own rules."""
+
+TROUBLES: Final[Mapping[Trouble, str]] = {
+    "expired": "token_expired",
+    "not_yet_valid": "token_not_yet_valid",
+    "wrong_client": "invalid_client",
+    "other_pool": "invalid_issuer",
+    "tampered": "invalid_signature",
+    "unknown_key": "unknown_key",
+    "none_algorithm": "unsupported_algorithm",
+    "unsigned": "malformed_token",
+    "key_confusion": "unsupported_algorithm",
+    "refresh_token": "malformed_token",
+}
+"""The code of the error that each of them ends in: `@pytest.mark.parametrize("trouble", TROUBLES)`."""
 
 
 class FakeUserPool:
@@ -54,7 +79,8 @@ class FakeUserPool:
     Args:
         user_pool_id: Such as `us-east-1_TestPool1`.
         client_id: The app client that tokens are minted for, unless a call names another.
-        clock: Seconds since the epoch, for `iat` and `exp`, and for the verifiers made here.
+        clock: Seconds since the epoch, for `iat` and `exp`, and for the verifiers made here; a `Clock` stands still
+            until the test moves it.
         issuer: The `iss` of the tokens; without it the pool's ORIGINAL issuer.
 
     Raises:
@@ -95,6 +121,11 @@ class FakeUserPool:
     def issuer(self) -> str:
         """The `iss` of the pool's tokens."""
         return self._issuer
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of its tokens, for verifiers and caches that are made elsewhere."""
+        return self._clock
 
     @property
     def jwks_path(self) -> str:
@@ -219,6 +250,133 @@ class FakeUserPool:
         }
         return self._token("access", minted, claims, omit)
 
+    def trouble(self, name: Trouble, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """The bad token of that name, for tests that go through all of them.
+
+            @pytest.mark.parametrize("trouble", TROUBLES)
+            def test_it_is_refused(trouble, cognito_pool): ...
+
+        Args:
+            name: One of `TROUBLES`, which tells the code of the error that it ends in.
+            token_use: "access" or "id"; a refresh token is neither.
+            claims: As for the method of that name, without effect on a refresh token.
+        """
+        if name not in TROUBLES:
+            raise ConfigurationError(f"trouble: expected one of {', '.join(TROUBLES)}, found {shown(name)}")
+        if name == "refresh_token":
+            return self.refresh_token()
+        make: Callable[..., str] = getattr(self, name)
+        return make(token_use, **claims)
+
+    def expired(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token whose hour was over an hour ago: `token_expired`. Half an hour of leeway does not save it.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`: `username`, `groups`, `omit`, any claim.
+        """
+        now = int(self._clock())
+        return self._user_token(token_use, {"auth_time": now - 7_200, "iat": now - 7_200, "exp": now - 3_600, **claims})
+
+    def not_yet_valid(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token that is good from in an hour on, by its `nbf`: `token_not_yet_valid`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+        """
+        now = int(self._clock())
+        return self._user_token(token_use, {"nbf": now + 3_600, "exp": now + 7_200, **claims})
+
+    def wrong_client(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token for another app client of this pool: `invalid_client`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+        """
+        return self._user_token(token_use, {"client_id": f"not-{self._client_id}", **claims})
+
+    def other_pool(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A good token of another pool of the same Region, for a client of the same id: `invalid_issuer`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+        """
+        region, _, name = self._user_pool_id.partition("_")
+        other = f"{region}_{'OtherPool1' if name != 'OtherPool1' else 'OtherPool2'}"
+        return FakeUserPool(other, client_id=self._client_id, clock=self._clock)._user_token(token_use, claims)
+
+    def tampered(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token that says these claims, under the signature of one that said others: `invalid_signature`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`: `groups="admin"`, what an attacker would write into it.
+        """
+        signing_input, _, _ = self._user_token(token_use, claims).rpartition(".")
+        _, _, signature = self.sign(self.header(token_use), {}).rpartition(".")
+        return f"{signing_input}.{signature}"
+
+    def unknown_key(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token signed with a key that the pool has never published: `unknown_key`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+        """
+        header = {"kid": self._kid(token_use, _NEVER_PUBLISHED), "alg": "RS256"}
+        key = _private_key(self._user_pool_id, token_use, _NEVER_PUBLISHED)
+        return _signed(f"{_segment(header)}.{_payload(self._user_token(token_use, claims))}", key)
+
+    def none_algorithm(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token that names the algorithm `none`, its signature still there: `unsupported_algorithm`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+
+        Source: RFC 8725 section 2.1.
+        """
+        payload = _payload(self._user_token(token_use, claims))
+        header = {**self.header(token_use), "alg": "none"}
+        return _signed(f"{_segment(header)}.{payload}", self._key_named(header["kid"]))
+
+    def unsigned(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token that names the algorithm `none` and has an empty signature: `malformed_token`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+
+        Source: RFC 7519 section 6.1, "unsecured JWTs".
+        """
+        signing_input, _, _ = self.none_algorithm(token_use, **claims).rpartition(".")
+        return f"{signing_input}."
+
+    def key_confusion(self, token_use: _TokenUse = "access", **claims: Any) -> str:
+        """A token under HS256, with the pool's public key as the secret that everybody knows: `unsupported_algorithm`.
+
+        Args:
+            token_use: "access" or "id".
+            claims: As for `access_token` or `id_token`.
+
+        Source: RFC 8725 section 2.1.
+        """
+        payload = _payload(self._user_token(token_use, claims))
+        header = {**self.header(token_use), "alg": "HS256"}
+        public_key = self._key_named(header["kid"]).public_key()
+        secret = public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        signing_input = f"{_segment(header)}.{payload}"
+        return f"{signing_input}.{_base64url(hmac.digest(secret, signing_input.encode(), 'sha256'))}"
+
+    def refresh_token(self) -> str:
+        """A refresh token, which is encrypted and no proof of anything to anybody but Cognito: `malformed_token`."""
+        header = _segment({"cty": "JWT", "enc": "A256GCM", "alg": "RSA-OAEP"})
+        sizes = (256, 12, 800, 16)  # bytes: the encrypted key, the initialization vector, the ciphertext, the tag
+        return ".".join((header, *(_base64url(os.urandom(size)) for size in sizes)))
+
     def header(self, token_use: _TokenUse = "access") -> dict[str, str]:
         """The header of the pool's tokens of that use, `kid` and `alg`: what `sign` starts from."""
         return {"kid": self._kid(token_use, self._generations[-1]), "alg": "RS256"}
@@ -232,9 +390,7 @@ class FakeUserPool:
             claims: JSON members, or the bytes to sign as they are.
         """
         kid = None if isinstance(header, bytes) else header.get("kid")
-        signing_input = f"{_segment(header)}.{_segment(claims)}"
-        signature = self._key_named(kid).sign(signing_input.encode(), PKCS1v15(), SHA256())
-        return f"{signing_input}.{_base64url(signature)}"
+        return _signed(f"{_segment(header)}.{_segment(claims)}", self._key_named(kid))
 
     def rotate_keys(self, *, keep_old: bool = False) -> None:
         """New keys sign from now on, as after Cognito's own rotation.
@@ -286,19 +442,63 @@ class FakeUserPool:
             )
         return CognitoVerifier(pool, token_use=token_use, **options)
 
-    def serve(self, *, port: int = 0) -> JwksServer:
+    def serve(self, *answers: Answer | Fault, port: int = 0) -> JwksServer:
         """A real HTTP endpoint on loopback for the pool's keys: `with pool.serve() as jwks_uri: ...`.
 
         Args:
+            answers: What the requests get, as for `JwksServer.answers`: `pool.serve("down")`. Without any, it is well.
             port: Where to listen; 0 takes a free one.
         """
-        return JwksServer(self, port=port)
+        server = JwksServer(self, port=port)
+        server.answers(*answers)
+        return server
+
+    @contextmanager
+    def environment(self, token_use: _TokenUse) -> Iterator[Mapping[str, str]]:
+        """Let `CognitoVerifier.from_env`, and handler strings such as `cognito_verify.aws_lambda.authorize`, find here.
+
+            with FakeUserPool().environment("access"):
+                import app  # whose verifier is made from the environment
+
+        While the context lasts, the environment names this pool and its client, has its keys, and the URI at which they
+        are served, for those that come later. Import within it what reads it. Gives what was set, for a process of its
+        own.
+
+        Args:
+            token_use: For `COGNITO_TOKEN_USE`.
+
+        Raises:
+            ConfigurationError: The pool has an issuer of its own, which the environment cannot say.
+        """
+        if self._own_issuer is not None:
+            raise ConfigurationError("environment: expected a pool with Cognito's issuer, found one with issuer= set")
+        with self.serve() as jwks_uri:
+            settings = {
+                "COGNITO_USER_POOL_ID": self._user_pool_id,
+                "COGNITO_CLIENT_ID": self._client_id,
+                "COGNITO_TOKEN_USE": token_use,
+                "COGNITO_JWKS": json.dumps(self.jwks),  # so that a good token waits for no fetch
+                "COGNITO_JWKS_URI": jwks_uri,
+            }
+            before = {name: os.environ[name] for name in settings if name in os.environ}
+            os.environ.update(settings)
+            try:
+                yield settings
+            finally:
+                for name in settings:
+                    os.environ.pop(name, None)
+                os.environ.update(before)
 
     def __repr__(self) -> str:
         return f"FakeUserPool({self._user_pool_id!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("FakeUserPool holds private keys and does not pickle: build one per process")
+
+    def _user_token(self, token_use: _TokenUse, claims: Mapping[str, Any]) -> str:
+        if token_use not in _TOKEN_USES:
+            raise ConfigurationError(f"token_use: expected 'access' or 'id', found {shown(token_use)}")
+        return self.access_token(**claims) if token_use == "access" else self.id_token(**claims)
 
     def _make_keys(self, generation: int) -> None:
         """Before they are published: made only when somebody fetches them, they could cost that fetch its deadline."""
@@ -332,165 +532,6 @@ class FakeUserPool:
         return self.sign(self.header(use), payload)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer, and what goes wrong with it. The default is that of a healthy endpoint.
-
-    Args:
-        status: The status code.
-        body: The bytes of the body as they go over the wire; None is the pool's keys as published at that moment.
-        headers: Instead of, or beside, the usual `Content-Type: application/json` and `Content-Length`; the value None
-            leaves one out.
-        delay: Seconds before the first byte.
-        stall: Send nothing from there on until `JwksServer.release`: "head" is the very start, "body" after the head.
-        drip: Send that part one byte at a time.
-        drip_seconds: Seconds after each dripped byte.
-        truncate: Close the connection after this many bytes of the body; `Content-Length` still promises all of it.
-        reset: Close with a TCP reset: where `truncate` says, without it before the first byte.
-    """
-
-    status: int = 200
-    body: bytes | None = None
-    headers: Mapping[str, str | None] = field(default_factory=dict)
-    delay: float = 0.0
-    stall: Literal["head", "body"] | None = None
-    drip: Literal["head", "body"] | None = None
-    drip_seconds: float = 0.05
-    truncate: int | None = None
-    reset: bool = False
-
-
-class JwksServer:
-    """A pool's keys over HTTP/1.1 on 127.0.0.1, as a context manager that gives the JWKS URI.
-
-        server = pool.serve()
-        with server as jwks_uri:
-            server.answers(Answer(503), Answer())  # one failure, well from then on
-
-    Each connection has its own thread. Leaving the context cuts all connections, also stalled ones, and joins the
-    threads; after that the port refuses. Entering again goes on with the same answers and count. A proxy named in the
-    environment gets in the way of clients that honour one: set `NO_PROXY=127.0.0.1`.
-    """
-
-    def __init__(self, pool: FakeUserPool, *, port: int = 0) -> None:
-        self._pool = pool
-        self._port = port
-        self._changed = Condition()  # guards what follows
-        self._answers = [Answer()]  # the last one stays
-        self._requests: list[str] = []
-        self._releases = 0
-        self._closing = False
-        self._conversations: list[tuple[Thread, socket.socket]] = []
-
-    @property
-    def requests(self) -> int:
-        """How many requests came so far, counted before they are answered."""
-        return len(self._requests)
-
-    @property
-    def last_request(self) -> str:
-        """The request line and headers of the latest request, as received; empty before the first."""
-        return self._requests[-1] if self._requests else ""
-
-    def answers(self, *answers: Answer) -> None:
-        """What the next requests get, one each in this order; the last goes on for good. None at all: healthy again."""
-        with self._changed:
-            self._answers = list(answers) or [Answer()]
-
-    def release(self) -> None:
-        """Let every request that is stalled now have its answer; later ones stall anew."""
-        with self._changed:
-            self._releases += 1
-            self._changed.notify_all()
-
-    def wait_for_requests(self, count: int, *, timeout: float = 10.0) -> None:
-        """Return once `count` requests came in all, so that a test can act while they wait.
-
-        Raises:
-            TimeoutError: Fewer came within `timeout` seconds.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._requests) >= count, timeout):
-                raise TimeoutError(f"expected {count} requests within {timeout} s, found {len(self._requests)}")
-
-    def __enter__(self) -> str:
-        self._closing = False
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
-        port = self._listener.getsockname()[1]
-        self._acceptor = Thread(target=self._accept, name="jwks-server", daemon=True)
-        self._acceptor.start()
-        return f"http://127.0.0.1:{port}{self._pool.jwks_path}"
-
-    def __exit__(self, *exception: object) -> None:
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        with suppress(OSError):  # wakes `accept`, which closing the listener does not do everywhere
-            socket.create_connection(self._listener.getsockname(), timeout=1.0).close()
-        self._acceptor.join()
-        self._listener.close()
-        for _, connection in self._conversations:
-            with suppress(OSError):  # the other side, or its own thread, was faster
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread, _ in self._conversations:
-            thread.join()
-        self._conversations.clear()
-
-    def _accept(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            if self._closing:
-                connection.close()
-                return
-            thread = Thread(target=self._converse, args=(connection,), name="jwks-server", daemon=True)
-            self._conversations = [one for one in self._conversations if one[0].is_alive()]
-            thread.start()
-            self._conversations.append((thread, connection))
-
-    def _converse(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError), connection.makefile("rb") as reader:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a dripped byte leaves by itself
-            while (request := _request_head(reader)) and self._reply(connection, request):
-                pass
-
-    def _reply(self, connection: socket.socket, request: str) -> bool:
-        """Send the answer that is due. Whether the connection may be used again."""
-        answer, releases = self._received(request)
-        body = json.dumps(self._pool.jwks).encode() if answer.body is None else answer.body
-        head, has_length = _answer_head(answer, len(body))
-        self._pause(answer.delay)
-        for part, data in (("head", head), ("body", body[: answer.truncate])):
-            if answer.stall == part:
-                self._pause(None, releases)
-            if answer.reset and answer.truncate is None:
-                break
-            for piece in (data[i : i + 1] for i in range(len(data))) if answer.drip == part else (data,):
-                connection.sendall(piece)
-                if answer.drip == part:
-                    self._pause(answer.drip_seconds)
-        if answer.reset:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-        return has_length and answer.truncate is None and not answer.reset
-
-    def _received(self, request: str) -> tuple[Answer, int]:
-        with self._changed:
-            self._requests.append(request)
-            self._changed.notify_all()
-            if not request.startswith(f"GET {self._pool.jwks_path} "):
-                return Answer(404, b""), self._releases
-            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            return answer, self._releases
-
-    def _pause(self, seconds: float | None, releases: int | None = None) -> None:
-        """Wait for `seconds` or for the release that follows `releases`; closing the server ends the conversation."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._closing or (releases is not None and self._releases > releases), seconds
-            )
-            if self._closing:
-                raise ConnectionAbortedError("the server is closing")  # caught in _converse, which cuts the connection
-
-
 _KEYS: dict[tuple[str, _TokenUse, int], RSAPrivateKey] = {}  # by pool id, use and generation
 _KEYS_LOCK = Lock()
 with suppress(AttributeError):  # Windows does not fork
@@ -498,8 +539,6 @@ with suppress(AttributeError):  # Windows does not fork
     os.register_at_fork(
         before=_KEYS_LOCK.acquire, after_in_parent=_KEYS_LOCK.release, after_in_child=_KEYS_LOCK.release
     )
-
-_LINGER_NOT = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset
 
 
 def _private_key(user_pool_id: str, use: _TokenUse, generation: int) -> RSAPrivateKey:
@@ -522,6 +561,14 @@ def _public_jwk(kid: str, key: RSAPrivateKey) -> dict[str, str]:
     }
 
 
+def _signed(signing_input: str, key: RSAPrivateKey) -> str:
+    return f"{signing_input}.{_base64url(key.sign(signing_input.encode(), PKCS1v15(), SHA256()))}"
+
+
+def _payload(raw: str) -> str:
+    return raw.split(".")[1]
+
+
 def _segment(content: Mapping[str, Any] | bytes) -> str:
     return _base64url(content if isinstance(content, bytes) else json.dumps(content, separators=(",", ":")).encode())
 
@@ -542,23 +589,3 @@ def _scope_claim(scopes: str | Iterable[str] | None, usual: str) -> dict[str, st
 
 def _several(names: str | Iterable[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)  # else "admin" would be five groups
-
-
-def _request_head(reader: BufferedReader) -> str:
-    """Request line and headers up to the empty line; empty where the client has gone."""
-    lines = []
-    while (line := reader.readline()) not in (b"", b"\r\n"):
-        lines.append(line)
-    return b"".join(lines).decode("latin-1") if line else ""
-
-
-def _answer_head(answer: Answer, body_bytes: int) -> tuple[bytes, bool]:
-    """Status line and headers, and whether these tell the client where the body ends."""
-    headers: dict[str, tuple[str, str | None]] = {
-        "content-type": ("Content-Type", "application/json"),
-        "content-length": ("Content-Length", str(body_bytes)),
-    }
-    headers |= {name.lower(): (name, value) for name, value in answer.headers.items()}
-    lines = [f"{name}: {value}\r\n" for name, value in headers.values() if value is not None]
-    head = f"HTTP/1.1 {answer.status} \r\n{''.join(lines)}\r\n"  # without a reason phrase: RFC 9112 section 4
-    return head.encode("latin-1"), headers["content-length"][1] is not None
