@@ -1,0 +1,6 @@
+"""`python -m cognito_verify.cli` is the `cognito-verify` command."""
+
+from cognito_verify.cli import main
+
+if __name__ == "__main__":
+    main()
