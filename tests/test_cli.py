@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cognito_verify.cli import main
 from cognito_verify.cli.keys_file import fetched_keys
 from cognito_verify.cli.program import program
 from cognito_verify.errors import ConfigurationError
@@ -247,6 +248,19 @@ def test_at_a_terminal_no_token_is_waited_for() -> None:
     assert "no token: pipe it in" in ended.err
 
 
+def test_a_closed_standard_input_is_a_usage_error() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" <&-', "sh", *command_line("verify")],
+        env=clean_environment(**{**ENVIRONMENT, "COGNITO_JWKS": json.dumps(POOL.jwks)}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no token: pipe it in" in done.stderr
+
+
 # No token is shown, and no token speaks to the terminal.
 
 
@@ -266,6 +280,7 @@ def test_at_a_terminal_no_token_is_waited_for() -> None:
         pytest.param(["verify", "--endpoint-url", "{raw}"], id="as-an-endpoint"),
         pytest.param(["jwks", "--check", "{raw}"], id="as-a-file-of-keys"),
         pytest.param(["jwks", "{raw}"], id="as-an-argument-too-many"),
+        pytest.param(["jwks", "e{raw}"], id="spoilt"),
         pytest.param(["explain", "{raw}x"], id="tampered"),
         pytest.param(["explain", "{raw}"], id="explained"),
         pytest.param(["inspect", "{raw}"], id="inspected"),
@@ -547,11 +562,36 @@ def test_the_package_runs_as_a_module() -> None:
     assert re.fullmatch(r"cognito-verify, version \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_without_click_the_command_says_what_to_install() -> None:
-    hidden = "import sys; sys.modules['click'] = None; from cognito_verify.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert done.stderr == "cognito-verify: the command needs click: pip install 'cognito-verify[cli]'\n"
+def test_without_click_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "cognito_verify.cli.program")
+    monkeypatch.setitem(sys.modules, "click", None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "cognito-verify: the command needs click: pip install 'cognito-verify[cli]'\n"
+
+
+def test_a_broken_installation_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cognito_verify.cli.program", None)
+    with pytest.raises(ModuleNotFoundError):
+        main()
+
+
+def test_a_closed_standard_output_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "raw.txt").write_text(POOL.access_token())
+    inspect = command_line("inspect", "--token-file", str(tmp_path / "raw.txt"))
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *inspect],
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_shell_completes_commands_and_options() -> None:
@@ -591,6 +631,10 @@ def test_a_fault_of_the_system_is_not_hidden() -> None:
         )
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
+
+
+def test_a_long_word_is_looked_through_at_once(command: Command) -> None:
+    assert command("verify", "--leeway", "x" * 200_000, stdin=POOL.access_token()).code == 2
 
 
 # Help.

@@ -2,5 +2,4 @@
 
 from cognito_verify.cli import main
 
-if __name__ == "__main__":
-    main()
+main()

@@ -55,7 +55,7 @@ def _read_file(path: str) -> bytes:
 
 
 def _read_input() -> bytes:
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():  # None where it is closed
         raise click.UsageError(f"no token: {_WAYS}")
     return sys.stdin.buffer.read(_MAX_BYTES + 1)
 

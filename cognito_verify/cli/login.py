@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from cognito_verify.cli.failures import LoginRefusedError, ServiceError
 from cognito_verify.errors import ConfigurationError
 
-__all__ = ["Login", "logged_in"]
+__all__ = ["Login", "is_unprotected", "logged_in"]
 
 _T = TypeVar("_T")
 _Answer = Mapping[str, Any]
@@ -96,6 +96,11 @@ def logged_in(login: Login, new_password: Callable[[], str]) -> dict[str, Any]:
         )
     result: dict[str, Any] = answer["AuthenticationResult"]
     return result
+
+
+def is_unprotected(endpoint_url: str | None) -> bool:
+    """Whether a password on its way there can be read by others: plain http to another machine."""
+    return not re.match(r"https:|http://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)", endpoint_url or "https:")
 
 
 class _Service:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import logging
@@ -20,7 +19,7 @@ from cognito_verify.cli.explaining import CHECKS, Explanation, Row
 from cognito_verify.cli.failures import REFUSED, VERIFIED, exit_code
 from cognito_verify.cli.keys_file import compare, fetched_keys, keys_in, write_keys
 from cognito_verify.cli.lab import load_lab
-from cognito_verify.cli.login import Login, logged_in
+from cognito_verify.cli.login import Login, is_unprotected, logged_in
 from cognito_verify.cli.options import (
     client_option,
     endpoint_option,
@@ -78,11 +77,6 @@ def run(arguments: Sequence[str]) -> int:
         return _told(ConfigurationError(error.format_message()), arguments, "usage", usage)
     except CognitoVerifyError as error:
         return _told(error, arguments)
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
-        return REFUSED
 
 
 def _told(error: CognitoVerifyError, arguments: Sequence[str], code: str = "", usage: str = "") -> int:
@@ -351,6 +345,8 @@ def login(
         raise click.UsageError("expected --password-env or --password-stdin, found both")
     if is_said("client_secret"):
         warn("a secret on the command line stays in the shell's history: COGNITO_CLIENT_SECRET is better")
+    if is_unprotected(options["endpoint_url"]):
+        warn(f"the password goes unprotected to {options['endpoint_url']}")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _secret("Password", password_env)
     result = logged_in(
         Login(pool_id, client_ids[0], password=password, is_admin=admin, **options),
@@ -359,7 +355,8 @@ def login(
     if export:
         for name in ("AccessToken", "IdToken", "RefreshToken"):
             variable = f"COGNITO_{name.removesuffix('Token').upper()}_TOKEN"
-            say(f"export {variable}={shlex.quote(str(result[name]))}")
+            if name in result:
+                say(f"export {variable}={shlex.quote(str(result[name]))}")
     else:
         say_json(result)
     return VERIFIED
@@ -370,7 +367,9 @@ def _secret(what: str, variable: str | None, *, is_new: bool = False) -> str:
         if not os.environ.get(variable):
             raise click.UsageError(f"{what}: expected it in the named variable of the environment, found nothing")
         return os.environ[variable]
-    if not sys.stdin.isatty():  # getpass would fall back to reading, and showing, a line of standard input
+    if (
+        sys.stdin is None or not sys.stdin.isatty()
+    ):  # getpass would fall back to reading, and showing, a line of standard input
         raise click.UsageError(f"{what}: there is no terminal to ask at; name a variable (see --help)")
     return str(click.prompt(what, hide_input=True, confirmation_prompt=is_new, err=True))
 

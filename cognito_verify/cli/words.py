@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from cognito_verify.claims import duration, utc
-from cognito_verify.errors import CognitoVerifyError
+from cognito_verify.claims import check_time_claims, duration, utc
+from cognito_verify.errors import CognitoVerifyError, InvalidClaimError
 from cognito_verify.tokens import AccessToken, IdToken, VerifiedToken
 
 __all__ = [
@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 TIMES = ("exp", "nbf", "iat", "auth_time")
-_YEAR_10000 = 253_402_300_800
 # What the command line's own messages may quote: a token, a part of one, or what looks like one.
-_TOKENS = r"eyJ[\w.+/=-]{8,}|[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)+"
+# Each word is tried from its start alone: else a long one would take quadratic time.
+_TOKENS = r"eyJ[\w.+/=-]{8,}|(?<![\w-])[\w-]{16,}+\.[\w-]{16,}+(?:\.[\w-]*+)++"
 
 
 def plain(text: str) -> str:
@@ -64,9 +64,11 @@ def without_tokens(message: str) -> str:
     return re.sub(_TOKENS, "(not shown)", message)
 
 
-def when(value: object, now: float) -> str:
-    """A time such as `exp` in words, or nothing where it is no such time."""
-    if type(value) not in (int, float) or not isinstance(value, (int, float)) or not 0 <= value < _YEAR_10000:
+def when(value: Any, now: float) -> str:
+    """A time such as `exp` in words, or nothing where it is no time."""
+    try:
+        check_time_claims({"exp": value})
+    except InvalidClaimError:
         return ""
     span = f"in {duration(value - now)}" if value > now else f"{duration(now - value)} ago"
     return f"{utc(value)}, {span}"

@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import pytest
 
+from cognito_verify.cli.login import is_unprotected
 from tests.command import SCRIPT, Ended, clean_environment, command_line, in_process
 
 pytestmark = pytest.mark.usefixtures("pool")
@@ -127,6 +128,24 @@ def test_exports_are_lines_for_a_shell(command: Command) -> None:
     lines = dict(shlex.split(line)[1].split("=", 1) for line in ended.out.splitlines())
     assert list(lines) == ["COGNITO_ACCESS_TOKEN", "COGNITO_ID_TOKEN", "COGNITO_REFRESH_TOKEN"]
     assert lines["COGNITO_ID_TOKEN"].count(".") == 2
+
+
+def test_exports_are_of_what_there_is(command: Command) -> None:
+    answer = {"AuthenticationResult": {"AccessToken": "a"}}
+    with service_that_answers((200, answer)) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--export", "--endpoint-url", url)
+    assert (ended.code, ended.out) == (0, "export COGNITO_ACCESS_TOKEN=a\n")
+
+
+def test_a_password_that_others_could_read_is_warned_of(command: Command) -> None:
+    login = ["login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url"]
+    for url, is_warned_of in {"http://0.0.0.0:9": True, "http://127.0.0.1:9": False}.items():
+        ended = command(*login, url)
+        assert ended.code == 3
+        assert ("warning: the password goes unprotected" in ended.err) is is_warned_of
+    protected = (None, "https://login.example", "http://localhost:9", "http://[::1]/")
+    assert not any(map(is_unprotected, protected))
+    assert all(map(is_unprotected, ("http://127.0.0.1.example", "http://localhost.example", "http://moto:5000")))
 
 
 def test_exports_quote_what_a_service_may_send(command: Command) -> None:
@@ -239,6 +258,13 @@ def test_the_secret_hash_is_of_the_users_own_name_in_the_answer_to_a_challenge(c
         "NEW_PASSWORD": "Chosen-22",
         "SECRET_HASH": hashed("own-name"),
     }
+
+
+def test_a_client_without_a_secret_proves_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COGNITO_CLIENT_SECRET")
+    with service_that_answers((200, {"AuthenticationResult": {"AccessToken": "a"}})) as (url, asked):
+        assert command("login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url", url).code == 0
+    assert asked[0]["AuthParameters"] == {"USERNAME": USER, "PASSWORD": PASSWORD}
 
 
 def test_a_service_out_of_reach_and_one_that_is_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
