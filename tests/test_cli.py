@@ -643,10 +643,13 @@ def test_a_long_word_is_looked_through_at_once(command: Command) -> None:
 @pytest.mark.parametrize("name", sorted(program.commands))
 def test_each_help_has_an_example_and_the_short_one_is_whole(command: Command, name: str) -> None:
     assert re.search(rf"^    \$ cognito-verify {name}\b", command(name, "--help").out, re.MULTILINE)
-    assert "..." not in command("--help").out.partition("Commands:")[2]
+    told = command("--help").out
+    assert "..." not in told.partition("Commands:")[2]
+    assert '\n    eval "$(_COGNITO_VERIFY_COMPLETE=bash_source cognito-verify)"' in told
 
 
 def test_no_command_at_all_is_a_usage_error(command: Command) -> None:
     ended = command()
     assert ended.code == 2
-    assert "Usage: cognito-verify" in ended.err
+    assert ended.err.startswith("Usage: cognito-verify [OPTIONS] COMMAND [ARGS]...\nSee cognito-verify --help\nusage: ")
+    assert "See cognito-verify jwks --help" in command("jwks", "extra").err

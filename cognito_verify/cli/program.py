@@ -73,7 +73,8 @@ def run(arguments: Sequence[str]) -> int:
         say("interrupted", err=True)
         return INTERRUPTED
     except click.ClickException as error:
-        usage = error.ctx.get_usage() if isinstance(error, click.UsageError) and error.ctx is not None else ""
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        usage = "" if context is None else f"{context.get_usage()}\nSee {context.command_path} --help"
         return _told(ConfigurationError(error.format_message()), arguments, "usage", usage)
     except CognitoVerifyError as error:
         return _told(error, arguments)
@@ -90,15 +91,17 @@ def _told(error: CognitoVerifyError, arguments: Sequence[str], code: str = "", u
     return exit_code(error)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+    epilog="\b\nCompletion, for bash (or zsh_source, fish_source):\n"
+    '  eval "$(_COGNITO_VERIFY_COMPLETE=bash_source cognito-verify)"',
+)
 @click.version_option(package_name=NAME, prog_name=NAME)
 def program() -> None:
-    r"""Verify Amazon Cognito tokens, and see why one is refused.
+    """Verify Amazon Cognito tokens, and see why one is refused.
 
     Exit codes: 0 verified, 1 refused, 2 usage or configuration, 3 keys unavailable.
-
-    \b
-    Completion: eval "$(_COGNITO_VERIFY_COMPLETE=bash_source cognito-verify)"   # or zsh_source, fish_source
     """
 
 
