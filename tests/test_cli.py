@@ -176,6 +176,7 @@ def test_a_missing_setting_names_its_variable(command: Command, monkeypatch: pyt
     ended = command("verify", stdin=POOL.access_token())
     assert ended.code == 2
     assert "COGNITO_TOKEN_USE" in ended.err
+    assert "Choose from: access, id, any" in ended.err
 
 
 # Where the token comes from.

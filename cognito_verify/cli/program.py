@@ -75,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         usage = "" if context is None else f"{context.get_usage()}\nSee {context.command_path} --help"
-        return _told(ConfigurationError(error.format_message()), arguments, "usage", usage)
+        message = " ".join(error.format_message().split())  # choices come on lines of their own
+        return _told(ConfigurationError(message), arguments, "usage", usage)
     except CognitoVerifyError as error:
         return _told(error, arguments)
 
