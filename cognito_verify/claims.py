@@ -37,9 +37,12 @@ __all__ = [
     "check_time",
     "check_time_claims",
     "checked_client",
+    "clock_hint",
+    "duration",
     "expected_claims",
     "groups_of",
     "scopes_of",
+    "utc",
 ]
 
 ExpectedClaims = dict[str, tuple[Any, ...]]
@@ -76,14 +79,14 @@ def check_time(claims: JsonObject, now: float, leeway: float) -> None:
     if not now < claims["exp"] + leeway:  # spelt so that a clock that says NaN lets nobody in
         expires = claims["exp"]
         raise TokenExpiredError(
-            f"exp: the token expired {_duration(now - expires)} ago, at {_utc(expires)}; "
-            f"get a new one with the refresh token{_clock_hint(claims, now)}"
+            f"exp: the token expired {duration(now - expires)} ago, at {utc(expires)}; "
+            f"get a new one with the refresh token{clock_hint(claims, now)}"
         )
     if "nbf" in claims and not claims["nbf"] <= now + leeway:
         not_before = claims["nbf"]
         raise TokenNotYetValidError(
-            f"nbf: the token is valid in {_duration(not_before - now)}, from {_utc(not_before)} on"
-            f"{_clock_hint(claims, now)}"
+            f"nbf: the token is valid in {duration(not_before - now)}, from {utc(not_before)} on"
+            f"{clock_hint(claims, now)}"
         )
 
 
@@ -159,9 +162,9 @@ def check_max_age(claims: JsonObject, max_age: float, now: float) -> None:
     """
     authenticated = claims.get("auth_time", claims.get("iat"))
     if authenticated is None or not now - authenticated <= max_age:
-        found = "neither auth_time nor iat" if authenticated is None else f"{_duration(now - authenticated)} ago"
+        found = "neither auth_time nor iat" if authenticated is None else f"{duration(now - authenticated)} ago"
         raise ReauthenticationRequiredError(
-            f"auth_time: expected an authentication at most {_duration(max_age)} ago, found {found}; log in again",
+            f"auth_time: expected an authentication at most {duration(max_age)} ago, found {found}; log in again",
             max_age=max_age,
         )
 
@@ -295,18 +298,21 @@ def _listed(names: Collection[str]) -> str:
     return (shown_names or "none") + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
-def _clock_hint(claims: JsonObject, now: float) -> str:
+def clock_hint(claims: JsonObject, now: float) -> str:
+    """What an `iat` in the future suggests; empty where it lies in the past. It is not refused: clocks differ."""
     issued = claims.get("iat", 0)
     if issued <= now:
         return ""
-    return f" (iat lies {_duration(issued - now)} in the future: is this machine's clock right?)"
+    return f" (iat lies {duration(issued - now)} in the future: is this machine's clock right?)"
 
 
-def _utc(seconds: float) -> str:
+def utc(seconds: float) -> str:
+    """A time such as `exp` in words, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span of time in its most telling unit."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

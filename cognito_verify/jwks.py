@@ -188,6 +188,10 @@ class JwksCache:
         with self._lock:
             return {uri: self._status(source, self._settled(source)) for uri, source in self._sources.items()}
 
+    def keys(self, jwks_uri: str) -> KeySet:
+        """The keys of an added URI that may be served now; empty where there are none. Fetches nothing."""
+        return self._usable(self._sources[jwks_uri], self._clock())
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("key caches do not pickle: build one per process")
 

@@ -71,6 +71,11 @@ class VerifyingKey:
         """Whether both are the same public key for the same algorithms."""
         return self._numbers == other._numbers and self._jose_keys.keys() == other._jose_keys.keys()
 
+    def as_jwk(self, kid: str) -> dict[str, str]:
+        """The key under this name, as it may be published (RFC 7517 section 4)."""
+        first, *others = map(str, self._jose_keys)
+        return {"kid": kid, "use": "sig", **({} if others else {"alg": first}), **self._numbers}
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys do not pickle: build one KeySet per process")
 
@@ -129,6 +134,11 @@ class KeySet(Mapping[str, VerifyingKey]):
     def is_same(self, other: KeySet) -> bool:
         """Whether both hold the same keys under the same names."""
         return self.keys() == other.keys() and all(key.is_same(other[kid]) for kid, key in self.items())
+
+    @property
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The keys as a JWKS (RFC 7517 section 5), by `kid`: what `jwks=` takes, less what was skipped."""
+        return {"keys": [self[kid].as_jwk(kid) for kid in sorted(self)]}
 
     @property
     def by_kid(self) -> Mapping[str, VerifyingKey]:

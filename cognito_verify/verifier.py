@@ -65,11 +65,21 @@ if TYPE_CHECKING:
         jwks_uri: str | None
 
 
-__all__ = ["Check", "CognitoVerifier"]
+__all__ = ["Check", "CognitoVerifier", "check_given"]
 
 TokenT_co = TypeVar("TokenT_co", bound=AccessToken | IdToken, covariant=True)
 Check = Callable[[Any], object]
 """Called with the verified token. Refuses by raising a `TokenError` or an `AccessDeniedError`; returns None."""
+
+
+def check_given(raw: object) -> None:
+    """There is something to verify, be it a token or not.
+
+    Raises:
+        MissingTokenError
+    """
+    if raw is None or (isinstance(raw, str) and not raw):
+        raise MissingTokenError("token: expected one, found nothing")
 
 
 class _NotSaid:
@@ -311,8 +321,8 @@ class CognitoVerifier(Generic[TokenT_co]):
     def _opened(self, sealed: _Sealed) -> _Opened:
         """Structure, algorithm, issuer: what the token claims, or what is remembered of it."""
         raw, digest = sealed.raw, None
-        if raw is None or (isinstance(raw, str) and not raw):
-            raise MissingTokenError("token: expected one, found nothing")
+        if type(raw) is not str or not raw:
+            check_given(raw)
         if self._remembered_size and type(raw) is str and len(raw) <= self._max_token_bytes and raw.isascii():
             digest = sha256(raw.encode()).digest()
             with self._lock:
@@ -322,11 +332,14 @@ class CognitoVerifier(Generic[TokenT_co]):
         jws = parse_compact(raw, self._max_token_bytes)
         claims = json_object("payload", jws.payload)
         check_algorithm(jws, COGNITO_ALGORITHMS)
+        return sealed, digest, self._issuer_of(claims), jws.kid, None, jws, claims
+
+    def _issuer_of(self, claims: JsonObject) -> _Issuer:
         iss = claims.get("iss")
-        issuer = self._issuers.get(iss) if isinstance(iss, str) else None
+        issuer = self._issuers.get(iss) if type(iss) is str else None
         if issuer is None:  # looked up in our own list: a foreign `iss` costs no fetch and chooses no key
             raise InvalidIssuerError(f"iss: expected {self._expected_issuers()}, found {self._likely_issuer(iss)}")
-        return sealed, digest, issuer, jws.kid, None, jws, claims
+        return issuer
 
     def _believed(self, opened: _Opened, key: VerifyingKey) -> _Verdict:
         """Signature, time, token use, client, resource, other claims; of a remembered token key and time."""

@@ -760,6 +760,17 @@ def test_status_after_the_clock_was_set_back_allows_a_fetch(
     assert (one["state"], one["next_fetch_in"]) == ("stale", 0)
 
 
+def test_the_keys_at_hand_are_those_that_may_be_served(
+    cache: JwksCache, endpoint: Endpoint, pool: FakeUserPool, clock: Clock, kid: str
+) -> None:
+    assert len(cache.keys(URI)) == endpoint.fetches == 0
+    cache.key(URI, kid)
+    assert cache.keys(URI).is_same(KeySet.from_jwks(pool.jwks))
+    clock.now += 3_600 + 21_600
+    assert len(cache.keys(URI)) == 0
+    assert endpoint.fetches == 1
+
+
 def test_the_observer_is_told_of_each_fetch(endpoint: Endpoint, clock: Clock, kid: str) -> None:
     told: list[VerificationEvent | FetchEvent] = []
     cache = made(endpoint, clock, observer=told.append)

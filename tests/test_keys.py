@@ -780,3 +780,14 @@ def test_a_module_that_is_needed_and_blocked_is_missed() -> None:
     answer = verification_without(*BLOCKED, "cryptography")
     assert answer.returncode == 1
     assert "ModuleNotFoundError" in answer.stderr
+
+
+@pytest.mark.parametrize("algorithms", [ALGORITHMS, ("RS256",), ("ES256", "ES384")])
+def test_a_set_is_told_as_a_jwks_of_what_it_admits(algorithms: tuple[str, ...]) -> None:
+    jwks = [rsa_jwk("one", kid="b", x5c=["no"]), ec_jwk("ES256", kid="c"), rsa_jwk("one", kid="a", use="enc")]
+    keys = key_set(*jwks, algorithms=algorithms)
+    told = keys.jwks
+    assert KeySet.from_jwks(json.dumps(told), algorithms).is_same(keys)
+    assert [one["kid"] for one in told["keys"]] == sorted(keys)
+    assert all(one.keys() <= {"kid", "use", "alg", "kty", "n", "e", "crv", "x", "y"} for one in told["keys"])
+    assert keys

@@ -32,8 +32,12 @@ ROOMS = (
 )
 # The rooms that may import what is installed beside the package. Anything else is the standard library's or nobody's.
 THIRD_PARTY = {
+    "boto3": ("cli",),
+    "botocore": ("cli",),
     "cachetools": ROOMS,
+    "click": ("cli",),
     "cryptography": ("keys", "testing"),
+    "examples": ("cli",),  # a copy in the wheel, for `cognito-verify demo`
     "jose": ("keys",),
     "pytest": ("pytest_plugin",),
     "requests": ("jwks",),

@@ -2,7 +2,8 @@
 
 Run it in the clone's root. What is checked: which files the wheel and the sdist hold; that the wheel imports with the
 run-time dependencies alone; that the README's first Python block prints the refusals that it promises; that a typed
-user's program type-checks against the installed wheel, which takes `py.typed`.
+user's program type-checks against the installed wheel, which takes `py.typed`; that the command says what it needs, and
+that the lab which it runs is the wheel's own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ BUILD = ROOT / "build" / "wheel"
 BARE = BUILD / "environment"
 PYTHON = BARE / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
-NOT_AT_RUN_TIME = ("boto3", "hypothesis", "moto", "mypy", "pytest", "ruff")
+NOT_AT_RUN_TIME = ("boto3", "click", "hypothesis", "moto", "mypy", "pytest", "ruff")
 NEEDED_IN_SDIST = (
     "CHANGELOG.md",
     "LICENSE",
@@ -30,6 +31,11 @@ NEEDED_IN_SDIST = (
     "pyproject.toml",
     "tests",
     "tools",
+)
+
+# What `cognito-verify demo` runs; the wheel has a copy.
+OF_THE_LAB = tuple(
+    f"examples/cost_calculator/{name}.py" for name in ("authorizer", "calculate_price", "lab", "local", "reports")
 )
 
 # Headers to put before the README's example, and what the example must print.
@@ -52,11 +58,12 @@ def main() -> None:
     _run(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     _check_import()
     _check_readme()
+    _check_command(wheel)
     # From outside the clone, so that mypy sees the wheel's types and not the checkout's.
     program = BUILD / "typed_user.py"
     shutil.copy(ROOT / "tests" / "typed_user.py", program)
     _run(sys.executable, "-m", "mypy", "--strict", "--python-executable", str(PYTHON), program.name)
-    print(f"{wheel.name}: files, import, the README's first example and types are right")
+    print(f"{wheel.name}: files, import, the README's first example, types and the command are right")
 
 
 def _check_wheel_files(wheel: Path) -> None:
@@ -64,7 +71,10 @@ def _check_wheel_files(wheel: Path) -> None:
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cognito_verify").rglob("*.py")}
     beside = {name for name in files if name.split("/")[0] != "cognito_verify" and ".dist-info/" not in name}
     _expect("the wheel holds nothing beside the package", beside, set())
-    _expect("the wheel lacks nothing", {"cognito_verify/py.typed", *package} - files, set())
+    lab = {f"cognito_verify/cli/{name}" for name in OF_THE_LAB}
+    _expect("the wheel lacks nothing", {"cognito_verify/py.typed", *package, *lab} - files, set())
+    extra = {name for name in files if name.startswith("cognito_verify/") and not name.endswith("/py.typed")}
+    _expect("the wheel holds no more than the package and the lab", extra - package - lab, set())
     _expect("the wheel holds the licence", any(name.endswith("/licenses/LICENSE") for name in files), True)
 
 
@@ -96,6 +106,19 @@ def _check_readme() -> None:
         printed = _python(f"headers = {headers}\n{match[1]}")
         if not re.fullmatch(refusal, printed):
             raise SystemExit(f"README.md, first example, headers = {headers}: expected {refusal}, found {printed!r}")
+
+
+def _check_command(wheel: Path) -> None:
+    command = PYTHON.with_name("cognito-verify.exe" if sys.platform == "win32" else "cognito-verify")
+    refused = subprocess.run([command], check=False, capture_output=True, text=True)
+    needs = "cognito-verify: the command needs click: pip install 'cognito-verify[cli]'\n"
+    _expect("the command of the bare environment", (refused.returncode, refused.stderr), (2, needs))
+
+    unpacked = BUILD / "unpacked"
+    shutil.unpack_archive(wheel, unpacked, "zip")
+    load = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from cognito_verify.cli.lab import load_lab"
+    said = _run(sys.executable, "-c", f"{load}; lab = load_lab(); print(lab.__file__); sys.exit(lab.main())")
+    _expect("the lab that runs is the wheel's", Path(said.splitlines()[0]).is_relative_to(unpacked), True)
 
 
 def _python(program: str) -> str:

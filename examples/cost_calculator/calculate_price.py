@@ -132,7 +132,7 @@ def _response(status: int, content: dict[str, str]) -> dict[str, Any]:
 
 
 # The settings of the HTTP API's function alone. Read in the init phase: a wrong one is seen before the first request.
-if "COGNITO_USER_POOL_ID" in os.environ:
+if {"AWS_LAMBDA_FUNCTION_NAME", "COGNITO_USER_POOL_ID"} <= os.environ.keys():
     from cognito_verify import CognitoVerifier
     from cognito_verify.aws_lambda import CloudWatchObserver
 

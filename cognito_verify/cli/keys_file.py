@@ -1,0 +1,106 @@
+"""A pool's keys in a file, for `jwks=`: fetched by the core, which refuses a bad set, and written whole or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cognito_verify.errors import ConfigurationError
+from cognito_verify.jwks import JwksCache
+from cognito_verify.keys import KeySet
+from cognito_verify.pool import UserPool
+
+__all__ = ["Comparison", "compare", "fetched_keys", "keys_in", "write_keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A file's keys beside those that the pool publishes now, by `kid`.
+
+    Attributes:
+        missing: Published, and not in the file.
+        withdrawn: In the file, and no longer published.
+        changed: In both, and not the same key.
+    """
+
+    missing: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file holds what the pool publishes, and nothing else."""
+        return not (self.missing or self.withdrawn or self.changed)
+
+
+def fetched_keys(pool: UserPool) -> KeySet:
+    """The keys that the pool publishes now, under all of its issuers that have some.
+
+    Raises:
+        KeysUnavailableError: None of them can be had, or what came is no usable set.
+        ConfigurationError: Two issuers publish different keys under one `kid`.
+    """
+    cache = JwksCache()
+    uris = tuple(dict.fromkeys(pool.issuers.values()))
+    for uri in uris:
+        cache.add_source(uri)
+    cache.prefetch([uris])
+    jwks = [jwk for uri in uris for jwk in cache.keys(uri).jwks["keys"]]
+    keys = KeySet.from_jwks({"keys": jwks})
+    if lost := {jwk["kid"] for jwk in jwks} - keys.keys():
+        raise ConfigurationError(f"jwks: the pool's issuers publish different keys under one kid: {sorted(lost)}")
+    return keys
+
+
+def keys_in(path: str) -> KeySet:
+    """The usable keys of a file, as `jwks=` takes them.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"jwks: expected a file that can be read, found {path!r} ({error.strerror})") from None
+    keys = KeySet.from_jwks(content)
+    if not keys:
+        raise ConfigurationError(f"jwks: expected a pool's keys, found no usable RS256 key in {path!r}")
+    return keys
+
+
+def compare(bundled: KeySet, published: KeySet) -> Comparison:
+    """What has changed since the keys were bundled."""
+    return Comparison(
+        missing=tuple(sorted(published.keys() - bundled.keys())),
+        withdrawn=tuple(sorted(bundled.keys() - published.keys())),
+        changed=tuple(
+            sorted(kid for kid in bundled.keys() & published.keys() if not bundled[kid].is_same(published[kid]))
+        ),
+    )
+
+
+def write_keys(keys: KeySet, path: str) -> None:
+    """Put the keys into the file's place in one step: whoever reads it meanwhile finds the old ones or the new ones.
+
+    Raises:
+        ConfigurationError: The file cannot be written; what was there is as it was.
+    """
+    target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    try:
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644  # keys are public
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(json.dumps(keys.jwks, indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output: {path!r} cannot be written ({error.strerror})") from None

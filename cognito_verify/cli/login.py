@@ -1,0 +1,194 @@
+"""A login with user name and password, for tokens to try things with. The one command that talks to AWS (boto3)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cognito_verify.cli.failures import LoginRefusedError, ServiceError
+from cognito_verify.errors import ConfigurationError
+
+__all__ = ["Login", "is_unprotected", "logged_in"]
+
+_T = TypeVar("_T")
+_Answer = Mapping[str, Any]
+_SECONDS = 10  # to connect, and to wait for an answer
+
+# Of what Cognito answers: its code, words of its message, and what to do about it. The first that fits is said.
+_SET_UP: tuple[tuple[str, str, str], ...] = (
+    ("", "configured with secret but SECRET_HASH was not", "this app client has a secret: set COGNITO_CLIENT_SECRET"),
+    ("", "verify secret hash", "COGNITO_CLIENT_SECRET is not this app client's secret, or the client has none"),
+    ("", "without secret but SECRET_HASH was", "this app client has no secret: unset COGNITO_CLIENT_SECRET"),
+    (
+        "InvalidParameterException",
+        "flow not enabled",
+        "allow ALLOW_USER_PASSWORD_AUTH to the app client, or ALLOW_ADMIN_USER_PASSWORD_AUTH and log in with --admin",
+    ),
+    ("ResourceNotFoundException", "", "is this the pool's id and region, and an app client of that pool?"),
+    (
+        "AccessDeniedException",
+        "",
+        "--admin needs cognito-idp:AdminInitiateAuth; without --admin no AWS rights are needed",
+    ),
+    ("UnrecognizedClientException", "", "--admin needs valid AWS credentials; without it none are needed"),
+)
+_REFUSED: tuple[tuple[str, str, str], ...] = (
+    ("PasswordResetRequiredException", "", "an administrator asked for a new password: use the pool's reset first"),
+    ("UserNotConfirmedException", "", "confirm the user first: aws cognito-idp admin-confirm-sign-up"),
+    ("UserNotFoundException", "", "is the user in this pool?"),
+    ("InvalidPasswordException", "", "the pool's password policy wants another one"),
+    ("NotAuthorizedException", "", "check user name and password; a temporary password ends after some days"),
+)
+_LATER = ("TooManyRequestsException", "LimitExceededException", "InternalErrorException", "ServiceUnavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logs in where.
+
+    Attributes:
+        user_pool_id: The pool; its region is where the service is asked.
+        client_id: The app client.
+        username: The user's name, or an alias that the pool accepts.
+        password: The user's password.
+        client_secret: Of app clients that have one.
+        is_admin: By ADMIN_USER_PASSWORD_AUTH, with AWS credentials, in the place of USER_PASSWORD_AUTH.
+        endpoint_url: A service on this machine in the place of AWS's.
+    """
+
+    user_pool_id: str
+    client_id: str
+    username: str
+    password: str = field(repr=False)
+    client_secret: str | None = field(default=None, repr=False)
+    is_admin: bool = False
+    endpoint_url: str | None = None
+
+
+def logged_in(login: Login, new_password: Callable[[], str]) -> dict[str, Any]:
+    """The tokens of a user, as Cognito's `AuthenticationResult`.
+
+    Args:
+        login: Who logs in where.
+        new_password: Asked where the user must choose one, after a first login with a temporary password.
+
+    Raises:
+        LoginRefusedError: By the pool, or it asks for something else than a password.
+        ServiceError: The service is out of reach, or asks to be called later.
+        ConfigurationError: boto3 or AWS credentials are missing, or the app client is set up otherwise.
+
+    Source: "AdminInitiateAuth", "InitiateAuth", "RespondToAuthChallenge", Amazon Cognito user pools API Reference.
+    """
+    service = _Service(login)
+    parameters = {"USERNAME": login.username, "PASSWORD": login.password, **_secret_hash(login, login.username)}
+    answer = service.initiate(parameters)
+    if answer.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
+        answer = service.respond(answer, new_password())
+    if "ChallengeName" in answer:
+        raise LoginRefusedError(
+            f"login: the pool asks for {answer['ChallengeName']!r}, which this command does not answer; "
+            "it answers NEW_PASSWORD_REQUIRED alone. Use a user without it, or your own client"
+        )
+    result: dict[str, Any] = answer["AuthenticationResult"]
+    return result
+
+
+def is_unprotected(endpoint_url: str | None) -> bool:
+    """Whether a password on its way there can be read by others: plain http to another machine."""
+    return not re.match(r"https:|http://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)", endpoint_url or "https:")
+
+
+class _Service:
+    """Cognito's API, its errors told as ours."""
+
+    def __init__(self, login: Login) -> None:
+        try:
+            import boto3  # 0.2 s, and an extra of its own
+            import botocore.exceptions
+            from botocore.config import Config
+        except ImportError:
+            raise ConfigurationError("login: needs boto3: pip install 'cognito-verify[cli,aws]'") from None
+        self._login = login
+        self._errors: Any = botocore.exceptions
+        config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
+        region = login.user_pool_id.partition("_")[0]
+        self._client: Any = self._told(
+            lambda: boto3.session.Session().client(
+                "cognito-idp", region_name=region, endpoint_url=login.endpoint_url, config=config
+            )
+        )
+
+    def initiate(self, parameters: Mapping[str, str]) -> _Answer:
+        client_id = self._login.client_id
+        if self._login.is_admin:
+            return self._told(
+                lambda: self._client.admin_initiate_auth(
+                    UserPoolId=self._login.user_pool_id,
+                    ClientId=client_id,
+                    AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                    AuthParameters=parameters,
+                )
+            )
+        return self._told(
+            lambda: self._client.initiate_auth(
+                ClientId=client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters
+            )
+        )
+
+    def respond(self, challenge: _Answer, new_password: str) -> _Answer:
+        # The user's own name, where the login was by an alias such as an e-mail address.
+        username = challenge.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", self._login.username)
+        answers = {
+            "ClientId": self._login.client_id,
+            "ChallengeName": challenge["ChallengeName"],
+            "Session": challenge["Session"],
+            "ChallengeResponses": {
+                "USERNAME": username,
+                "NEW_PASSWORD": new_password,
+                **_secret_hash(self._login, username),
+            },
+        }
+        if self._login.is_admin:
+            pool = {"UserPoolId": self._login.user_pool_id}
+            return self._told(lambda: self._client.admin_respond_to_auth_challenge(**pool, **answers))
+        return self._told(lambda: self._client.respond_to_auth_challenge(**answers))
+
+    def _told(self, call: Callable[[], _T]) -> _T:
+        try:
+            return call()
+        except self._errors.ClientError as error:
+            answer = error.response.get("Error", {})
+            refusal: Exception = _refusal(str(answer.get("Code", "")), str(answer.get("Message", "")))
+        except (self._errors.HTTPClientError, self._errors.ConnectionError) as error:
+            refusal = ServiceError(f"login: the service cannot be reached ({type(error).__name__})")
+        except self._errors.NoCredentialsError:
+            refusal = ConfigurationError(
+                "login: --admin needs AWS credentials and found none; without it none are needed"
+            )
+        except (self._errors.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            refusal = ConfigurationError(f"login: {type(error).__name__}: {error}")
+        raise refusal
+
+
+def _secret_hash(login: Login, username: str) -> dict[str, str]:
+    """What proves that the caller has the client's secret ("Computing secret hash values", Developer Guide)."""
+    if login.client_secret is None:
+        return {}
+    digest = hmac.new(login.client_secret.encode(), f"{username}{login.client_id}".encode(), hashlib.sha256).digest()
+    return {"SECRET_HASH": base64.b64encode(digest).decode()}
+
+
+def _refusal(code: str, message: str) -> Exception:
+    said = f"login: {code}: {message}"
+    if code.startswith(_LATER):
+        return ServiceError(f"{said}; try again later")
+    for kind, rows in ((ConfigurationError, _SET_UP), (LoginRefusedError, _REFUSED)):
+        for known, words, cure in rows:
+            if code.startswith(known) and re.search(words, message, re.IGNORECASE):
+                return kind(f"{said}; {cure}")
+    return LoginRefusedError(said)

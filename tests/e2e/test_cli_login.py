@@ -1,0 +1,399 @@
+"""`cognito-verify login` against moto's server and, for what moto never answers, a service on loopback."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pty
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import boto3
+import pytest
+
+from cognito_verify.cli.login import is_unprotected
+from tests.command import SCRIPT, Ended, clean_environment, command_line, in_process
+
+pytestmark = pytest.mark.usefixtures("pool")
+
+USER = "ada"
+TEMPORARY = "Temporary-1"
+PASSWORD = "Permanent-1"
+
+Command = Callable[..., Ended]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool of moto's with a user, and what the commands read from the environment."""
+
+    service: Any
+    pool_id: str
+    client_id: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def service(user_pool_service: str) -> Any:
+    """A client of moto's server. boto3 takes a second to make one."""
+    return boto3.session.Session().client(
+        "cognito-idp",
+        region_name="us-east-1",
+        endpoint_url=user_pool_service,
+        aws_access_key_id="none",
+        aws_secret_access_key="none",
+    )
+
+
+@pytest.fixture
+def pool(service: Any, user_pool_service: str, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """A pool whose user has a password of their own."""
+    for name in [name for name in os.environ if name.startswith(("COGNITO_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    pool_id = service.create_user_pool(PoolName="pool")["UserPool"]["Id"]
+    client = service.create_user_pool_client(
+        UserPoolId=pool_id,
+        ClientName="client",
+        GenerateSecret=True,
+        ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH"],
+    )["UserPoolClient"]
+    service.admin_create_user(UserPoolId=pool_id, Username=USER, TemporaryPassword=TEMPORARY, MessageAction="SUPPRESS")
+    service.admin_set_user_password(UserPoolId=pool_id, Username=USER, Password=PASSWORD, Permanent=True)
+    environment = {
+        "COGNITO_USER_POOL_ID": pool_id,
+        "COGNITO_CLIENT_ID": client["ClientId"],
+        "COGNITO_CLIENT_SECRET": client["ClientSecret"],
+        "COGNITO_JWKS_URI": f"{user_pool_service}/{pool_id}/.well-known/jwks.json",
+        "COGNITO_TOKEN_USE": "access",
+        "AWS_ENDPOINT_URL": user_pool_service,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PASSWORD": PASSWORD,
+        "NEW_PASSWORD": "Chosen-22",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Pool(service, pool_id, client["ClientId"], environment)
+
+
+@pytest.fixture
+def new_pool(pool: Pool) -> Pool:
+    """The same, the user's password a temporary one."""
+    pool.service.admin_set_user_password(UserPoolId=pool.pool_id, Username=USER, Password=TEMPORARY, Permanent=False)
+    return pool
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command in this process; each test of it has a pool, in `os.environ`."""
+
+    def run(*arguments: str, stdin: str = "") -> Ended:
+        return in_process(monkeypatch, capsys, *arguments, stdin=stdin)
+
+    return run
+
+
+@pytest.mark.parametrize("how", [[], ["--admin"]], ids=["user", "admin"])
+def test_a_user_logs_in_and_the_tokens_verify(
+    command: Command, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    if how:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD", *how)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.document.keys() >= {"AccessToken", "IdToken", "RefreshToken", "ExpiresIn", "TokenType"}
+    for use in ("access", "id"):
+        assert command("verify", "--token-use", use, stdin=ended.out).code == 0
+
+
+def test_a_password_comes_from_standard_input(command: Command) -> None:
+    assert command("login", "--username", USER, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
+    assert command("login", "--username", USER, "--password-stdin", stdin="wrong\n").code == 1
+
+
+def test_exports_are_lines_for_a_shell(command: Command) -> None:
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--export")
+    lines = dict(shlex.split(line)[1].split("=", 1) for line in ended.out.splitlines())
+    assert list(lines) == ["COGNITO_ACCESS_TOKEN", "COGNITO_ID_TOKEN", "COGNITO_REFRESH_TOKEN"]
+    assert lines["COGNITO_ID_TOKEN"].count(".") == 2
+
+
+def test_exports_are_of_what_there_is(command: Command) -> None:
+    answer = {"AuthenticationResult": {"AccessToken": "a"}}
+    with service_that_answers((200, answer)) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--export", "--endpoint-url", url)
+    assert (ended.code, ended.out) == (0, "export COGNITO_ACCESS_TOKEN=a\n")
+
+
+def test_a_password_that_others_could_read_is_warned_of(command: Command) -> None:
+    login = ["login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url"]
+    for url, is_warned_of in {"http://0.0.0.0:9": True, "http://127.0.0.1:9": False}.items():
+        ended = command(*login, url)
+        assert ended.code == 3
+        assert ("warning: the password goes unprotected" in ended.err) is is_warned_of
+    protected = (None, "https://login.example", "http://localhost:9", "http://[::1]/")
+    assert not any(map(is_unprotected, protected))
+    assert all(map(is_unprotected, ("http://127.0.0.1.example", "http://localhost.example", "http://moto:5000")))
+
+
+def test_exports_quote_what_a_service_may_send(command: Command) -> None:
+    sent = {"AccessToken": "a'; echo b", "IdToken": "$(c)", "RefreshToken": "d\ne"}
+    with service_that_answers((200, {"AuthenticationResult": sent})) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--export", "--endpoint-url", url)
+    printed = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            f'{ended.out}\nprintf \'%s|\' "$COGNITO_ACCESS_TOKEN" "$COGNITO_ID_TOKEN" "$COGNITO_REFRESH_TOKEN"',
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout == "a'; echo b|$(c)|d\ne|"
+
+
+@pytest.mark.usefixtures("new_pool")
+@pytest.mark.parametrize("how", [[], ["--admin"]], ids=["user", "admin"])
+def test_a_temporary_password_is_answered_with_a_new_one(
+    command: Command, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    monkeypatch.setenv("PASSWORD", TEMPORARY)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    first = ["login", "--username", USER, "--password-env", "PASSWORD", *how]
+    ended = command(*first)
+    assert ended.code == 2
+    assert "New password: there is no terminal to ask at" in ended.err
+    assert command(*first, "--new-password-env", "NEW_PASSWORD").code == 0
+    monkeypatch.setenv("PASSWORD", "Chosen-22")
+    assert command(*first).code == 0
+
+
+def test_another_challenge_is_named_as_unsupported(command: Command) -> None:
+    answer = {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s" * 20, "ChallengeParameters": {}}
+    with service_that_answers((200, answer)) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url", url)
+    assert ended.code == 1
+    assert "'SOFTWARE_TOKEN_MFA', which this command does not answer" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "code", "says"),
+    [
+        pytest.param(
+            400, "NotAuthorizedException", "Client c is configured with secret but SECRET_HASH was not received",
+            2, "set COGNITO_CLIENT_SECRET", id="secret-missing",
+        ),
+        pytest.param(
+            400, "NotAuthorizedException", "Unable to verify secret hash for client c",
+            2, "is not this app client's secret", id="secret-wrong",
+        ),
+        pytest.param(
+            400, "NotAuthorizedException", "Client c is configured without secret but SECRET_HASH was received",
+            2, "unset COGNITO_CLIENT_SECRET", id="secret-needless",
+        ),
+        pytest.param(
+            400, "InvalidParameterException", "USER_PASSWORD_AUTH flow not enabled for this client",
+            2, "ALLOW_USER_PASSWORD_AUTH", id="flow",
+        ),
+        pytest.param(400, "ResourceNotFoundException", "User pool client c does not exist.", 2, "region", id="client"),
+        pytest.param(
+            400, "NotAuthorizedException", "Incorrect username or password.", 1, "check user name", id="password"
+        ),
+        pytest.param(400, "PasswordResetRequiredException", "Password reset", 1, "use the pool's reset", id="reset"),
+        pytest.param(400, "UserLambdaValidationException", "PreAuth: no\x1b[31m", 1, "no\\x1b[31m", id="else"),
+        pytest.param(400, "TooManyRequestsException", "Rate exceeded", 3, "try again later", id="throttled"),
+        pytest.param(500, "InternalErrorException", "oops", 3, "try again later", id="internal"),
+    ],
+)  # fmt: skip
+def test_what_cognito_answers_is_told_with_its_cure(
+    command: Command, status: int, kind: str, message: str, code: int, says: str
+) -> None:
+    with service_that_answers((status, {"__type": kind, "message": message})) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url", url)
+    assert ended.code == code
+    assert f"login: {kind}: " in ended.err
+    assert says in ended.err
+    assert ended.out == ""
+
+
+def test_the_secret_hash_is_of_the_users_own_name_in_the_answer_to_a_challenge(command: Command) -> None:
+    challenge = {
+        "ChallengeName": "NEW_PASSWORD_REQUIRED",
+        "Session": "s" * 20,
+        "ChallengeParameters": {"USER_ID_FOR_SRP": "own-name"},
+    }
+    tokens = {"AuthenticationResult": {"AccessToken": "a", "IdToken": "b", "RefreshToken": "c"}}
+    options = ["--password-env", "PASSWORD", "--new-password-env", "NEW_PASSWORD", "--client-secret", "hush"]
+    with service_that_answers((200, challenge), (200, tokens)) as (url, asked):
+        ended = command("login", "--username", "a@b.example", *options, "--endpoint-url", url)
+    assert ended.code == 0
+    assert ended.err.startswith("warning: a secret on the command line")
+    first, second = asked
+    client_id = first["ClientId"]
+
+    def hashed(username: str) -> str:
+        return base64.b64encode(hmac.new(b"hush", f"{username}{client_id}".encode(), hashlib.sha256).digest()).decode()
+
+    assert first["AuthParameters"] == {
+        "USERNAME": "a@b.example",
+        "PASSWORD": PASSWORD,
+        "SECRET_HASH": hashed("a@b.example"),
+    }
+    assert second["ChallengeResponses"] == {
+        "USERNAME": "own-name",
+        "NEW_PASSWORD": "Chosen-22",
+        "SECRET_HASH": hashed("own-name"),
+    }
+
+
+def test_a_client_without_a_secret_proves_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COGNITO_CLIENT_SECRET")
+    with service_that_answers((200, {"AuthenticationResult": {"AccessToken": "a"}})) as (url, asked):
+        assert command("login", "--username", USER, "--password-env", "PASSWORD", "--endpoint-url", url).code == 0
+    assert asked[0]["AuthParameters"] == {"USERNAME": USER, "PASSWORD": PASSWORD}
+
+
+def test_a_service_out_of_reach_and_one_that_is_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = ["login", "--username", USER, "--password-env", "PASSWORD", "--json"]
+    ended = command(*login, "--endpoint-url", "http://127.0.0.1:9")
+    assert (ended.code, ended.document["error"]["code"]) == (3, "service_unavailable")
+    ended = command(*login, "--endpoint-url", "nowhere")
+    assert (ended.code, ended.document["error"]["code"]) == (2, "configuration")
+    ended = command(*login, "--admin")
+    assert (ended.code, ended.document["error"]["code"]) == (2, "configuration")
+    assert "--admin needs AWS credentials" in ended.document["error"]["message"]
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    ended = command(*login)
+    assert ended.code == 2
+    assert "pip install 'cognito-verify[cli,aws]'" in ended.document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param(["--client-id", "other"], "found 2", id="two-clients"),
+        pytest.param(["--json", "--export"], "--json or --export", id="two-forms"),
+        pytest.param(["--password-stdin"], "--password-env or --password-stdin", id="two-passwords"),
+    ],
+)
+def test_a_contradiction_is_a_usage_error(command: Command, pool: Pool, options: list[str], says: str) -> None:
+    given = ["--client-id", pool.client_id] if "--client-id" in options else []
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD", *given, *options)
+    assert ended.code == 2
+    assert says in ended.err + ended.out
+
+
+def test_a_password_that_is_not_there_is_a_usage_error(command: Command) -> None:
+    assert command("login", "--username", USER, "--password-env", "NO_PASSWORD").code == 2
+    assert command("login", "--username", USER).code == 2
+
+
+def test_a_login_is_piped_into_verify(pool: Pool) -> None:
+    login = f"{shlex.quote(str(SCRIPT))} login --username {USER} --password-env PASSWORD"
+    verify = f"{shlex.quote(str(SCRIPT))} verify"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{login} | {verify} && {login} | {verify} --token-use id"],
+        capture_output=True,
+        text=True,
+        env=clean_environment(**pool.environment),
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("verified: access token of user 'ada'")
+    assert "verified: ID token of user 'ada'" in done.stdout
+
+
+def test_at_a_terminal_the_passwords_are_asked_for_and_not_shown(new_pool: Pool) -> None:
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        command_line("login", "--username", USER),
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=clean_environment(**new_pool.environment),
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 - it becomes the terminal
+        text=True,
+    ) as process:
+        os.close(follower)
+        said = ""
+        for prompt, answer in (
+            ("Password: ", TEMPORARY),
+            ("New password: ", "Chosen-22"),
+            ("Repeat for confirmation: ", "Chosen-22"),
+        ):
+            while not said.endswith(prompt):
+                said += os.read(leader, 1_024).decode()
+            os.write(leader, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=60)
+    os.close(leader)
+    assert process.returncode == 0
+    assert TEMPORARY not in said
+    assert "Chosen-22" not in said
+    assert json.loads(out)["IdToken"].count(".") == 2
+
+
+def test_an_interrupted_login_is_no_refusal(pool: Pool) -> None:
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        command_line("login", "--username", USER),
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=clean_environment(**pool.environment),
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 - it becomes the terminal
+    ) as process:
+        os.close(follower)
+        said = b""
+        while not said.endswith(b"Password: "):
+            said += os.read(leader, 1_024)
+        os.write(leader, b"\x03")
+        out, _ = process.communicate(timeout=60)
+    os.close(leader)
+    assert process.returncode == 130
+    assert out == b""
+
+
+@contextmanager
+def service_that_answers(*answers: tuple[int, dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Cognito's API as far as one login, for answers that moto never gives; and what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            status, document = answers[len(asked) - 1]
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
