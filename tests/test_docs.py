@@ -35,10 +35,11 @@ BASH = shutil.which("bash") or "bash"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "examples").rglob("*.md"))]
 RUNNABLE = ("python", "sh", "console")
-# What a snippet may need so that it is not run here: an AWS account, a network beyond this machine, `make demo-serve`
-# running beside it, or time to make an environment of its own (the tests run what is in there by themselves).
-ELSEWHERE = {"AWS", "a network", "make demo-serve", "an environment of its own"}
+# What a snippet may need so that it is not run here: an AWS account, a network beyond this machine, or a clone with its
+# `make`, whose targets make environments of their own (other tests run what is in them).
+ELSEWHERE = {"AWS", "a network", "a clone"}
 PEERS = ("PyJWT", "cognitojwt")
+COMMANDS = {"aws", "curl", "make", "pip", "python", "python3.12", "sam", "sed"}
 GLOBAL_OPTIONS = {"endpoint-url", "region", "profile", "output", "query", "no-sign-request", "no-cli-pager"}
 
 
@@ -179,8 +180,10 @@ def shell_scripts() -> list[tuple[str, str]]:
     for snippet in ALL:
         if snippet.language == "console":
             scripts += [(str(snippet), command) for command, _ in commands(snippet.text)]
-    for page in LINKED:  # a command in a list, as the lab's steps have them
-        text = page.read_text(encoding="utf-8")
+    for page in LINKED:  # an indented block, and a command in a list, as the lab's steps have them
+        text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        blocks = re.findall(r"^\n((?: {4}.*\n)+)", text, re.MULTILINE)
+        scripts += [(name_of(page), textwrap.dedent(block)) for block in blocks if block.split()[0] in COMMANDS]
         scripts += [(name_of(page), command) for command in re.findall(r"^- CLI: `(aws .*)`$", text, re.MULTILINE)]
     return scripts
 
