@@ -47,7 +47,7 @@ lint:
 
 docs:
 	@$(ready) docs
-	@$(py) -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/docs
+	@$(py) -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees docs build/docs
 	@echo 'build/docs/index.html'
 
 bench:

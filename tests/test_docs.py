@@ -24,8 +24,10 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import botocore.model
 import botocore.session
 import pytest
 from botocore import xform_name
@@ -202,10 +204,15 @@ def aws_commands(script: str) -> Iterator[list[str]]:
             yield shlex.split(command, comments=True)
 
 
+@cache
+def model_of(service: str) -> botocore.model.ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
 def faults(words: list[str]) -> list[str]:
     """What AWS would not understand in an `aws` command, by botocore's model of the service."""
     _, service, operation, *rest = words
-    model = botocore.session.get_session().get_service_model(service)
+    model = model_of(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
     if operation not in names:
         return [f"aws {service} has no {operation}"]
