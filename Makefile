@@ -6,13 +6,14 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint bench layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
 	@echo 'make demo-serve   the same pool and API, left running, with AWS CLI and curl lines to try'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
+	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
@@ -30,7 +31,7 @@ demo-serve:
 	@$(py) examples/cost_calculator/lab.py --serve
 
 test:
-	@$(ready) dev lab
+	@$(ready) dev lab docs
 	@$(py) -m coverage erase
 	$(py) -m coverage run -m pytest
 	@$(py) -m coverage combine --quiet
@@ -43,6 +44,11 @@ lint:
 	$(py) -m ruff format --check
 	$(py) -m mypy
 	$(py) -m pytest -q tests/test_rooms.py
+
+docs:
+	@$(ready) docs
+	@$(py) -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees docs build/docs
+	@echo 'build/docs/index.html'
 
 bench:
 	@$(ready) bench
@@ -57,7 +63,7 @@ test-lowest:
 	@$(ready) dev
 	@rm -rf .venv-lowest && mkdir -p build
 	@$(py) tools/lowest.py > build/lowest.txt
-	@CONSTRAINTS=build/lowest.txt sh tools/venv.sh .venv-lowest dev lab
+	@CONSTRAINTS=build/lowest.txt sh tools/venv.sh .venv-lowest dev lab docs
 	@cat build/lowest.txt
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 __all__ = [
+    "DOCUMENTATION",
     "AccessDeniedError",
     "CheckFailedError",
     "CognitoVerifyError",
@@ -35,6 +37,10 @@ __all__ = [
     "shown",
 ]
 
+# The page that explains every code, each at an anchor of its own. A path in the repository, as long as the manual is
+# published nowhere: a clone, a source archive and any Git host can open it, and no stranger can register its name.
+DOCUMENTATION = "docs/errors.md"
+
 _SHOWN_CHARACTERS = 64
 _NOT_IN_A_QUOTED_STRING = r"[^\x20\x21\x23-\x5b\x5d-\x7e]"  # RFC 6750 section 3: error_description
 
@@ -48,11 +54,14 @@ class CognitoVerifyError(Exception):
         max_age: Seconds since authentication that would have been accepted, for the challenge (RFC 9470 section 3).
         retry_after: Seconds until the next fetch of keys is allowed, for `Retry-After` (RFC 9110 section 10.2.3).
         transient: Whether the same token may pass a moment later; None takes what is usual for the class.
+
+    `docs_url` is where the manual explains the class's code.
     """
 
     code = "cognito_verify"
     http_status = 500
     transient = False
+    docs_url: ClassVar[str] = f"{DOCUMENTATION}#{code}"
     scopes: tuple[str, ...] = ()
     max_age: float | None = None
     retry_after: float | None = None
@@ -72,6 +81,11 @@ class CognitoVerifyError(Exception):
         self.retry_after = retry_after
         if transient is not None:
             self.transient = transient
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__ == __name__:  # an application's own error is explained by the one it is derived from
+            cls.docs_url = f"{DOCUMENTATION}#{cls.code}"
 
     @property
     def challenge(self) -> str:

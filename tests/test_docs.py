@@ -1,30 +1,278 @@
-"""What README.md and docs/ show is run, and what they link to is there."""
+"""What README.md and docs/ show is run, and what they link to is there.
 
+The snippets of a page run in their order, in one namespace and one scratch copy of the project:
+
+- `python` blocks are executed; one whose first line is the name of a file (`# handler.py`) is written to it, for a
+  later snippet of the page to run.
+- `sh` blocks are executed as a script; of `console` blocks the lines after `$` are executed, and what they print is
+  compared with the lines below, where `...` stands for anything.
+- `# needs: ...` as the first line says what a snippet wants beyond this machine, or beside the project. A `sh` block of
+  this kind is checked for its syntax, and its `aws` lines for operations and options that AWS has. A `python` block
+  that needs a peer runs where the peer is installed (extra `bench`).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
 import logging
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import botocore.model
+import botocore.session
 import pytest
+from botocore import xform_name
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOT = Path(__file__).parents[1]
+BASH = shutil.which("bash") or "bash"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "examples").rglob("*.md"))]
+RUNNABLE = ("python", "sh", "console")
+# What a snippet may need so that it is not run here: an AWS account, a network beyond this machine, or a clone with its
+# `make`, whose targets make environments of their own (other tests run what is in them).
+ELSEWHERE = {"AWS", "a network", "a clone"}
+PEERS = ("PyJWT", "cognitojwt")
+COMMANDS = {"aws", "curl", "make", "pip", "python", "python3.12", "sam", "sed"}
+GLOBAL_OPTIONS = {"endpoint-url", "region", "profile", "output", "query", "no-sign-request", "no-cli-pager"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_python_snippet_runs(page: Path, caplog: pytest.LogCaptureFixture) -> None:
+@dataclass(frozen=True)
+class Snippet:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}, line {self.line}"
+
+    @property
+    def needs(self) -> str:
+        found = re.match(r"# needs: (.+)\n", self.text)
+        return found[1] if found else ""
+
+    @property
+    def file(self) -> str:
+        found = re.match(r"# (\w+\.py)\n", self.text)
+        return found[1] if found else ""
+
+
+def snippets(page: Path) -> Iterator[Snippet]:
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+        line = text.count("\n", 0, found.start()) + 2
+        yield Snippet(page, line, found[2], textwrap.dedent(found[3]))
+
+
+ALL = [snippet for page in PAGES for snippet in snippets(page)]
+
+
+SHOWN_PEERS = sorted({(snippet.page, snippet.needs) for snippet in ALL if snippet.needs in PEERS})
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what a clone has, and the current folder of the snippets."""
+    copy = tmp_path / "clone"
+    copy.mkdir()
+    for folder in ("cognito_verify", "examples", "tools"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("Makefile", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, copy)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def in_a_shell(script: str, folder: Path) -> str:
+    paths = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    environment = {
+        "HOME": str(folder.parent),
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.pathsep.join(paths),
+        "PYTHONPATH": str(folder),
+    }
+    done = subprocess.run(
+        [BASH, "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """The commands of a console block, each with what it should print."""
+    found = re.findall(r"^\$ (.*(?:\n> .*)*)\n?((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
+    return [(command.replace("\n> ", "\n"), output) for command, output in found]
+
+
+def is_as_shown(printed: str, shown: str) -> bool:
+    return re.fullmatch(re.escape(shown.strip()).replace(r"\.\.\.", ".*"), printed.strip(), re.DOTALL) is not None
+
+
+def run(snippet: Snippet, namespace: dict[str, object], folder: Path) -> None:
+    if snippet.language == "sh":
+        in_a_shell(snippet.text, folder)
+    elif snippet.language == "console":
+        for command, shown in commands(snippet.text):
+            printed = in_a_shell(command, folder)
+            assert is_as_shown(printed, shown), f"{snippet}: {command}\nprinted:\n{printed}\nshown:\n{shown}"
+    elif snippet.file:
+        (folder / snippet.file).write_text(snippet.text, encoding="utf-8")
+    else:
+        code = compile("\n" * (snippet.line - 1) + snippet.text, str(snippet.page), "exec")
+        exec(code, namespace)  # noqa: S102 - our own pages
+
+
+def run_page(page: Path, folder: Path, needs: tuple[str, ...]) -> None:
+    namespace: dict[str, object] = {"__name__": "snippet", "headers": {}}
+    for snippet in snippets(page):
+        if snippet.language in RUNNABLE and snippet.needs in needs:
+            run(snippet, namespace, folder)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_snippet_runs(page: Path, scratch: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)  # a snippet shows an endpoint that is down
-    snippets = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    namespace: dict[str, object] = {"headers": {}}
-    for number, snippet in enumerate(snippets, 1):
-        if re.match(r"# \w+\.py\n", snippet):  # a file of the reader's own: tests/test_testing_page.py runs them
-            continue
-        exec(compile(snippet, f"{page.name}, snippet {number}", "exec"), namespace)  # noqa: S102 - our own pages
-    assert snippets or page.name == "command-line.md"  # its shell snippets run in tests/e2e/test_cli_docs.py
+    run_page(page, scratch, ("",))
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    ("page", "peer"),
+    [pytest.param(page, peer, id=f"{name_of(page)}-{peer}") for page, peer in SHOWN_PEERS],
+)
+def test_what_a_page_shows_of_a_peer_runs_where_the_peer_is_installed(page: Path, peer: str, scratch: Path) -> None:
+    try:
+        importlib.metadata.version(peer)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"{peer} is not installed: it comes with the extra `bench`")
+    run_page(page, scratch, ("", peer))
+
+
+def test_every_snippet_says_what_it_is_and_what_it_needs() -> None:
+    for snippet in ALL:
+        assert snippet.language not in {"bash", "shell", "py", "pycon", "zsh"}, f"{snippet}: use python, sh or console"
+        allowed = {"", *PEERS} if snippet.language == "python" else {"", *ELSEWHERE}
+        assert snippet.needs in allowed, f"{snippet}: one of {sorted(allowed)}"
+        if snippet.file:
+            later = [other for other in ALL if other.page == snippet.page and other.line > snippet.line]
+            stem = Path(snippet.file).stem
+            assert any(stem in other.text for other in later), f"{snippet}: {snippet.file} is never used"
+
+
+def shell_scripts() -> list[tuple[str, str]]:
+    scripts = [(str(snippet), snippet.text) for snippet in ALL if snippet.language == "sh"]
+    for snippet in ALL:
+        if snippet.language == "console":
+            scripts += [(str(snippet), command) for command, _ in commands(snippet.text)]
+    for page in LINKED:  # an indented block, and a command in a list, as the lab's steps have them
+        text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        blocks = re.findall(r"^\n((?: {4}.*\n)+)", text, re.MULTILINE)
+        scripts += [(name_of(page), textwrap.dedent(block)) for block in blocks if block.split()[0] in COMMANDS]
+        scripts += [(name_of(page), command) for command in re.findall(r"^- CLI: `(aws .*)`$", text, re.MULTILINE)]
+    return scripts
+
+
+def test_every_shell_snippet_is_a_script() -> None:
+    assert len(shell_scripts()) > 20
+    for name, script in shell_scripts():
+        done = subprocess.run([BASH, "-n"], input=script, capture_output=True, check=False, text=True, timeout=20)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+
+
+def aws_commands(script: str) -> Iterator[list[str]]:
+    """The `aws` commands of a script, as words."""
+    for line in script.replace("\\\n", " ").splitlines():
+        for command in re.findall(r"(?:^|[|;&(]\s*)(aws [^|;)]*)", line.strip()):
+            yield shlex.split(command, comments=True)
+
+
+@cache
+def model_of(service: str) -> botocore.model.ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def faults(words: list[str]) -> list[str]:
+    """What AWS would not understand in an `aws` command, by botocore's model of the service."""
+    _, service, operation, *rest = words
+    model = model_of(service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    if operation not in names:
+        return [f"aws {service} has no {operation}"]
+    shape = model.operation_model(names[operation]).input_shape
+    members = {xform_name(member, "-") for member in shape.members}
+    given = {
+        word.removeprefix("--").removeprefix("no-") if word[2:] not in members else word[2:]
+        for word in rest
+        if word.startswith("--")
+    }
+    required = {xform_name(member, "-") for member in shape.required_members}
+    return [
+        *(f"aws {service} {operation} has no --{option}" for option in sorted(given - members - GLOBAL_OPTIONS)),
+        *(f"aws {service} {operation} needs --{option}" for option in sorted(required - given)),
+    ]
+
+
+def test_every_aws_command_is_one_that_aws_has() -> None:
+    found = [(name, words) for name, script in shell_scripts() for words in aws_commands(script)]
+    assert len(found) > 10
+    assert [(name, fault) for name, words in found for fault in faults(words)] == []
+
+
+def test_a_wrong_aws_command_is_found() -> None:
+    assert faults(["aws", "cognito-idp", "admin-creat-user"]) == ["aws cognito-idp has no admin-creat-user"]
+    assert faults(["aws", "cognito-idp", "create-user-pool", "--name", "x"]) == [
+        "aws cognito-idp create-user-pool has no --name",
+        "aws cognito-idp create-user-pool needs --pool-name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown", "is_shown"),
+    [
+        ("a\nb\n", "a\nb\n", True),
+        ("a\nb\n", "a\n", False),
+        ("a 12 b\n", "a ... b\n", True),
+        ("a\nb\nc\n", "a\n...\nc\n", True),
+        ("a.b\n", "a-b\n", False),
+        ("", "", True),
+    ],
+)
+def test_what_a_console_shows_is_compared(printed: str, shown: str, is_shown: bool) -> None:
+    assert is_as_shown(printed, shown) is is_shown
+
+
+def test_a_console_block_is_taken_apart() -> None:
+    assert commands("$ echo a\na\n$ true\n$ echo \\\n>     b\nb\n") == [
+        ("echo a", "a\n"),
+        ("true", ""),
+        ("echo \\\n    b", "b\n"),
+    ]
+
+
+@pytest.mark.parametrize("page", LINKED, ids=name_of)
 def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 

@@ -113,7 +113,7 @@ def test_no_error_is_missing_from_the_table() -> None:
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, CognitoVerifyError)
     }
     assert defined == {CognitoVerifyError, *CLASSES}
-    assert {error.__name__ for error in defined} | {"shown"} == set(errors.__all__)
+    assert {error.__name__ for error in defined} | {"DOCUMENTATION", "shown"} == set(errors.__all__)
 
 
 @pytest.mark.parametrize(("error", "family", "code", "status", "challenge"), TABLE, ids=[row[2] for row in TABLE])
@@ -128,6 +128,17 @@ def test_an_error_says_its_code_its_status_and_its_challenge(
 
 def test_codes_tell_errors_apart() -> None:
     assert len({error.code for error in CLASSES}) == len(CLASSES)
+
+
+@pytest.mark.parametrize("error", [CognitoVerifyError, *CLASSES], ids=lambda error: error.__name__)
+def test_an_error_says_where_the_manual_explains_it(error: type[CognitoVerifyError]) -> None:
+    assert error.docs_url == error("why").docs_url == f"{errors.DOCUMENTATION}#{error.code}"
+    assert error.docs_url not in str(error("why"))
+
+
+def test_an_applications_own_error_is_explained_by_the_one_it_is_derived_from() -> None:
+    assert SuspendedError.docs_url == AccessDeniedError.docs_url
+    assert SuspendedError("why").docs_url.endswith("#access_denied")
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
