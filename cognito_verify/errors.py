@@ -39,7 +39,7 @@ __all__ = [
 
 # The page that explains every code, each at an anchor of its own. A path in the repository, as long as the manual is
 # published nowhere: a clone, a source archive and any Git host can open it, and no stranger can register its name.
-DOCUMENTATION = "docs/errors.md"
+DOCUMENTATION = "docs/reference/errors.md"
 
 _SHOWN_CHARACTERS = 64
 _NOT_IN_A_QUOTED_STRING = r"[^\x20\x21\x23-\x5b\x5d-\x7e]"  # RFC 6750 section 3: error_description

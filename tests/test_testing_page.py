@@ -1,4 +1,4 @@
-"""docs/testing.md as its reader follows it: the files of the page in a folder of their own, and pytest run there."""
+"""docs/how-to/testing.md as its reader follows it: the files of the page in a folder of their own, and pytest run there."""
 
 from __future__ import annotations
 

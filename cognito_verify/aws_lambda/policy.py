@@ -60,7 +60,7 @@ _DENIED_METHODS = (
 )
 _MOST_CHARACTERS = 512  # of a resource: "Output from an API Gateway Lambda authorizer", API Gateway Developer Guide
 _PER_REQUEST = 'policy_scope="request" (COGNITO_POLICY_SCOPE=request)'
-_WAY_OUT = f"use {_PER_REQUEST}, or rewrite the routes (docs/policies.md shows the usual cases)"
+_WAY_OUT = f"use {_PER_REQUEST}, or rewrite the routes (docs/reference/policies.md shows the usual cases)"
 
 
 def policy_document(statements: Iterable[Statement]) -> dict[str, object]:

@@ -72,13 +72,13 @@ def directory(environment: dict[str, str], tmp_path: Path) -> Path:
 
 
 def test_the_pages_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
-    snippets = blocks("docs/command-line.md", "shell")
+    snippets = blocks("docs/reference/command-line.md", "shell")
     assert len(snippets) == 7
     printed = sh("\n".join(snippets), environment, tmp_path)
     assert printed.count("verified: access token of user 'ada'") == 5
     assert printed.count("exit code 1") == 2
     assert "current: 1 keys" in printed
-    (example,) = blocks("docs/command-line.md", "text")
+    (example,) = blocks("docs/reference/command-line.md", "text")
     assert verdicts(example) == verdicts(printed[printed.rindex("structure ") :])
 
 
