@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cognito_verify import AccessToken, ConfigurationError, IdToken, MalformedTokenError, MissingTokenError
-from cognito_verify.aws_lambda import claims_of, cookie, header, query
+from cognito_verify.aws_lambda import claims_of, cookie, events, header, query
 from cognito_verify.aws_lambda.events import (
     HttpKind,
     TokenSource,
@@ -652,6 +652,16 @@ def test_claims_are_read_behind_any_authorizer(event: Event, claims: Event) -> N
 def test_claims_of_somebody_else_are_not_guessed_at(claims: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^claims: "):
         claims_of(rest_event(authorizer={"claims": claims}))
+
+
+def test_the_forms_of_a_token_s_claims_are_its_own_and_remembered_for_as_many_as_will_do() -> None:
+    for number in range(600):
+        token = access_token(username=f"user{number}")
+        for _ in range(2):
+            assert rest_claims(token)["username"] == http_claims(token)[0]["username"] == f"user{number}"
+            rest_claims(token)["username"] = http_claims(token)[0]["username"] = "other"  # the caller's own copies
+    assert 0 < len(events._rest_forms) <= 256
+    assert 0 < len(events._http_forms) <= 256
 
 
 @pytest.mark.parametrize("event", [None, [], "x", 5])

@@ -1,4 +1,4 @@
-"""docs/how-to/testing.md as its reader follows it: the files of the page in a folder of their own, and pytest run there."""
+"""docs/how-to/testing.md as its reader follows it: the page's files in a folder of their own, and pytest run there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cognito_verify.testing import FAULTS, LAMBDA_EVENT_KINDS, TROUBLES
 
-PAGE = (Path(__file__).parents[1] / "docs" / "testing.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "testing.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
 
 

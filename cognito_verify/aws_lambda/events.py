@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import gmtime
@@ -51,8 +51,15 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1
 _GROUPS = "cognito:groups"
 _DATES = ("exp", "iat")
 _NOT_JOINABLE = re.compile(r"[\s\ufeff,\[\]]|^$")  # U+FEFF is white space to JavaScript
+_MOST_FORMS = 256  # of as many tokens; each some 2 KB
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # `strftime` would write them in the locale's language
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_Forms = dict[int, tuple[dict[str, Any], dict[str, str]]]
+"""By the id of a token's claims: the claims, and a form of them."""
+
+_rest_forms: _Forms = {}
+_http_forms: _Forms = {}
 
 
 # The token on its way in
@@ -253,8 +260,19 @@ def rest_claims(token: VerifiedToken) -> dict[str, str]:
 
     `exp` and `iat` become dates such as `Tue Nov 24 10:01:54 UTC 2026`, other numbers their digits, objects JSON text.
     """
+    return dict(_remembered(_rest_forms, token, _rest_form))
+
+
+def http_claims(token: VerifiedToken) -> tuple[dict[str, str], list[str] | None]:
+    """Claims and scopes as an HTTP API's JWT authorizer writes them: strings, lists as `[a b]`; scopes as a list."""
+    written = dict(_remembered(_http_forms, token, _http_form))
+    scope = written.get("scope") if isinstance(token, AccessToken) else None  # an ID token grants nothing
+    return written, None if scope is None else [one for one in scope.split(" ") if one]
+
+
+def _rest_form(claims: dict[str, Any]) -> dict[str, str]:
     written: dict[str, str] = {}
-    for name, value in _claims(token):
+    for name, value in claims.items():
         if type(value) is str:
             written[name] = value
         elif type(value) is int and name not in _DATES:
@@ -272,10 +290,9 @@ def rest_claims(token: VerifiedToken) -> dict[str, str]:
     return written
 
 
-def http_claims(token: VerifiedToken) -> tuple[dict[str, str], list[str] | None]:
-    """Claims and scopes as an HTTP API's JWT authorizer writes them: strings, lists as `[a b]`; scopes as a list."""
+def _http_form(claims: dict[str, Any]) -> dict[str, str]:
     written: dict[str, str] = {}
-    for name, value in _claims(token):
+    for name, value in claims.items():
         if type(value) is str:
             written[name] = value
         elif type(value) is int:
@@ -286,8 +303,24 @@ def http_claims(token: VerifiedToken) -> tuple[dict[str, str], list[str] | None]
                 written[name] = _go_text(names)
         elif value is not None:
             written[name] = _go_text(value)
-    scope = written.get("scope") if isinstance(token, AccessToken) else None  # an ID token grants nothing
-    return written, None if scope is None else [one for one in scope.split(" ") if one]
+    return written
+
+
+def _remembered(
+    forms: _Forms, token: VerifiedToken, write: Callable[[dict[str, Any]], dict[str, str]]
+) -> dict[str, str]:
+    """A form of the token's claims, for the caller to copy.
+
+    A token that was seen before has the claims object of the first time: to remember its form saves 2 us of a budget of
+    10 (benchmarks/decorator.py). Not a map of cachetools, which costs 1 us.
+    """
+    claims = token._verified[0]  # not `dict(token)`, whose copies take 5 us; read and not changed
+    known = forms.get(id(claims))
+    if known is None or known[0] is not claims:  # it holds the object, so that nothing else can have its id meanwhile
+        if len(forms) >= _MOST_FORMS:
+            forms.clear()
+        known = forms[id(claims)] = (claims, write(claims))
+    return known[1]
 
 
 def joinable(names: Iterable[str]) -> list[str]:
@@ -414,11 +447,6 @@ def _read_claims(claims: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationError("claims: expected an object or its JSON text in the authorizer's context, found other")
     return dict(value)
-
-
-def _claims(token: VerifiedToken) -> Iterable[tuple[str, Any]]:
-    # Not `token.items()`: its copies would take 5 us of a budget of 10 (benchmarks/decorator.py). Read and not changed.
-    return token._verified[0].items()
 
 
 @lru_cache(maxsize=64)
