@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pytest
 
 from cognito_verify import errors
-from cognito_verify.errors import ConfigurationError, TokenError
+from cognito_verify.errors import CognitoVerifyError, ConfigurationError, TokenError
 from cognito_verify.testing import TROUBLES, Clock, FakeUserPool, Trouble
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
@@ -19,7 +19,8 @@ NOW = 1_800_000_000
 
 Use = Literal["access", "id"]
 both_uses = pytest.mark.parametrize("use", ["access", "id"])
-CLASSES = {getattr(errors, name).code: getattr(errors, name) for name in errors.__all__ if name != "shown"}
+ERRORS = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CognitoVerifyError)]
+CLASSES = {error.code: error for error in ERRORS}
 
 
 @pytest.fixture

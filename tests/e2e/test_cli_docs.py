@@ -58,9 +58,9 @@ def sh(script: str, environment: dict[str, str], directory: Path) -> str:
     return done.stdout
 
 
-def blocks(page: str, language: str) -> list[str]:
+def blocks(page: str, opening: str = "sh\n# needs: a user pool") -> list[str]:
     text = (CLONE / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{opening}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def directory(environment: dict[str, str], tmp_path: Path) -> Path:
 
 
 def test_the_pages_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
-    snippets = blocks("docs/reference/command-line.md", "shell")
+    snippets = blocks("docs/reference/command-line.md")
     assert len(snippets) == 7
     printed = sh("\n".join(snippets), environment, tmp_path)
     assert printed.count("verified: access token of user 'ada'") == 5
@@ -89,7 +89,7 @@ def verdicts(rows: str) -> list[tuple[str, str]]:
 
 
 def test_the_readmes_examples_run(environment: dict[str, str], directory: Path) -> None:
-    (snippet,) = blocks("README.md", "shell")
+    (snippet,) = blocks("README.md")
     printed = sh(snippet, environment, directory)
     assert "verified: access token of user 'ada'" in printed
     assert (directory / "keys.json").exists()
