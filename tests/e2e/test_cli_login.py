@@ -8,7 +8,9 @@ import hmac
 import json
 import os
 import pty
+import select
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -318,56 +320,67 @@ def test_a_login_is_piped_into_verify(pool: Pool) -> None:
     assert "verified: ID token of user 'ada'" in done.stdout
 
 
-def test_at_a_terminal_the_passwords_are_asked_for_and_not_shown(new_pool: Pool) -> None:
+def take_the_terminal() -> None:
+    """In the child: standard input becomes its terminal, and Ctrl-C interrupts it, whatever started this suite."""
+    os.close(os.open(os.ttyname(0), os.O_RDWR))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background is started with it ignored
+
+
+@contextmanager
+def at_a_terminal(pool: Pool, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The command at a terminal of its own, and the end of it that a person has."""
     leader, follower = pty.openpty()
-    with subprocess.Popen(
-        command_line("login", "--username", USER),
+    process = subprocess.Popen(
+        command_line(*arguments),
         stdin=follower,
         stdout=subprocess.PIPE,
         stderr=follower,
-        env=clean_environment(**new_pool.environment),
+        env=clean_environment(**pool.environment),
         start_new_session=True,
-        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 - it becomes the terminal
+        preexec_fn=take_the_terminal,  # noqa: PLW1509 - nothing else makes a terminal
         text=True,
-    ) as process:
-        os.close(follower)
+    )
+    os.close(follower)
+    try:
+        yield process, leader
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(leader)
+
+
+def read_until(prompt: str, leader: int) -> str:
+    said = ""
+    while not said.endswith(prompt):
+        assert select.select([leader], [], [], 60)[0], f"still no {prompt!r} after {said!r}"
+        said += os.read(leader, 1_024).decode()
+    return said
+
+
+def test_at_a_terminal_the_passwords_are_asked_for_and_not_shown(new_pool: Pool) -> None:
+    with at_a_terminal(new_pool, "login", "--username", USER) as (process, leader):
         said = ""
         for prompt, answer in (
             ("Password: ", TEMPORARY),
             ("New password: ", "Chosen-22"),
             ("Repeat for confirmation: ", "Chosen-22"),
         ):
-            while not said.endswith(prompt):
-                said += os.read(leader, 1_024).decode()
+            said += read_until(prompt, leader)
             os.write(leader, f"{answer}\n".encode())
         out, _ = process.communicate(timeout=60)
-    os.close(leader)
-    assert process.returncode == 0
+        assert process.returncode == 0
     assert TEMPORARY not in said
     assert "Chosen-22" not in said
     assert json.loads(out)["IdToken"].count(".") == 2
 
 
 def test_an_interrupted_login_is_no_refusal(pool: Pool) -> None:
-    leader, follower = pty.openpty()
-    with subprocess.Popen(
-        command_line("login", "--username", USER),
-        stdin=follower,
-        stdout=subprocess.PIPE,
-        stderr=follower,
-        env=clean_environment(**pool.environment),
-        start_new_session=True,
-        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 - it becomes the terminal
-    ) as process:
-        os.close(follower)
-        said = b""
-        while not said.endswith(b"Password: "):
-            said += os.read(leader, 1_024)
+    with at_a_terminal(pool, "login", "--username", USER) as (process, leader):
+        read_until("Password: ", leader)
         os.write(leader, b"\x03")
         out, _ = process.communicate(timeout=60)
-    os.close(leader)
-    assert process.returncode == 130
-    assert out == b""
+        assert process.returncode == 130
+    assert out == ""
 
 
 @contextmanager
