@@ -193,6 +193,9 @@ def test_a_missing_setting_names_its_variable(command: Command, monkeypatch: pyt
         pytest.param('{{"AccessToken": "{access}", "IdToken": "{id}"}}', "any", id="login-any"),
         pytest.param('{{"IdToken": "{id}"}}', "any", id="login-any-id"),
         pytest.param('{{"AuthenticationResult": {{"AccessToken": "{access}"}}}}', "access", id="aws-cli"),
+        pytest.param('{{"access_token": "{access}", "id_token": "{id}"}}', "access", id="token-endpoint"),
+        pytest.param('{{"access_token": "{access}", "id_token": "{id}"}}', "id", id="token-endpoint-id"),
+        pytest.param("Authorization: Bearer {access}", "access", id="the-header-whole"),
     ],
 )
 def test_the_token_is_found_in_what_is_piped_in(command: Command, stdin: str, use: str) -> None:
@@ -203,8 +206,11 @@ def test_the_token_is_found_in_what_is_piped_in(command: Command, stdin: str, us
 @pytest.mark.parametrize(
     ("stdin", "says"),
     [
-        pytest.param('{"IdToken": "x"}', "expected AccessToken in the JSON of a login", id="another-token"),
+        pytest.param(
+            '{"IdToken": "x"}', "expected AccessToken or access_token in the JSON of a login", id="another-token"
+        ),
         pytest.param('{"AccessToken": 5}', "expected AccessToken", id="no-string"),
+        pytest.param('"x.y.z"', "found one in quotes", id="quotes"),
         pytest.param('{"AuthenticationResult": 5}', "expected AccessToken", id="no-object"),
         pytest.param('{"ChallengeName": "SMS_MFA"}', "a challenge, which is to be answered first", id="challenge"),
         pytest.param("x" * 1_000_001, "more than a megabyte", id="huge"),
@@ -357,7 +363,7 @@ def test_explain_shows_each_row_its_cause_and_cure(command: Command) -> None:
     ended = command("explain", "--group", "finance", stdin=POOL.access_token(expires_in=-10_800))
     assert ended.code == 1
     assert re.search(r"^structure +ok +\d+ characters, segments: 3$", ended.out, re.MULTILINE)
-    assert re.search(r"^time +FAILED +expected +exp after ", ended.out, re.MULTILINE)
+    assert re.search(r"^time +FAILED +expected +exp after, nbf not after ", ended.out, re.MULTILINE)
     assert re.search(r"^ +cause +exp: the token expired 3 h ago", ended.out, re.MULTILINE)
     assert re.search(r"^ +cure +get a new token with the refresh token", ended.out, re.MULTILINE)
     assert re.search(r"^groups +FAILED +expected +'finance'\n +found +none$", ended.out, re.MULTILINE)

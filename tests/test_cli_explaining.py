@@ -285,7 +285,7 @@ def test_bundled_keys_are_told_as_such() -> None:
 def test_keys_that_cannot_be_had_leave_the_claims_to_be_read() -> None:
     explanation = explainer(jwks_cache=cache(DOWN)).explain(POOL.access_token(expires_in=-1))
     assert failed(explanation) == ["key", "time"]
-    assert row(explanation, "key").found.endswith("no keys there")
+    assert row(explanation, "key").found.endswith("no keys: not fetched")
     assert not explanation.is_signed
 
 

@@ -72,10 +72,13 @@ _LISTED = 8  # names in a row
 _CURES = {
     "missing_token": "look at what should have printed it: nothing came",
     "malformed_token": "send the access or ID token whole, as Cognito gave it",
-    "unsupported_algorithm": "Cognito signs with RS256 alone: use a token that the pool gave",
+    "unsupported_algorithm": "Cognito signs with RS256 alone: treat the token as forged",
     "invalid_issuer": "log in to the pool that is verified here, or verify the pool that issued the token",
-    "unknown_key": "log in again; if keys are bundled, renew them: cognito-verify jwks --output FILE",
-    "keys_unavailable": "see that this machine reaches the endpoint, or bring the keys along: --jwks FILE",
+    "unknown_key": "log in again; if new tokens fail too, see that the keys are this pool's (--jwks, --jwks-uri)",
+    "keys_unavailable": (
+        "see that this machine reaches the endpoint (of an emulator: --endpoint-url), or bring the keys along, --jwks "
+        "FILE, renewed where they can be reached: cognito-verify jwks --output FILE"
+    ),
     "invalid_signature": "copy the token anew, whole; if it still fails, treat it as forged",
     "token_expired": "get a new token with the refresh token, or log in again",
     "token_not_yet_valid": "wait, or set the clock of this machine or of the issuer right",
@@ -231,7 +234,7 @@ class Explainer(CognitoVerifier[TokenT_co]):
             check_time(claims, rows.now, self._leeway)
 
         leeway = f", give or take {self._leeway:g} s" if self._leeway else ""
-        rows.attempt("time", f"exp after {utc(rows.now)}{leeway}", _times(claims, rows.now), check)
+        rows.attempt("time", f"exp after, nbf not after {utc(rows.now)}{leeway}", _times(claims, rows.now), check)
         if are_times and (hint := clock_hint(claims, rows.now)):
             rows.notes.append(f"not refused, since clocks differ: {hint.strip(' ()')}")
         return are_times
@@ -376,7 +379,7 @@ class _Rows:
 def _keys_there(status: JwksStatus) -> str:
     age = status["age"]
     if status["state"] == "never":
-        return "no keys there"
+        return "no keys: not fetched"
     since = "bundled" if age is None else f"fetched {duration(age)} ago"
     return f"keys there: {_names(status['key_ids'])} ({since})"
 

@@ -14,7 +14,8 @@ from cognito_verify.jws import JsonObject, bearer_token, json_object
 __all__ = ["given_token"]
 
 _MAX_BYTES = 1_000_000
-_MEMBERS = {"access": "AccessToken", "id": "IdToken"}  # of what a login answers
+# Of what a login answers: Cognito's API, and its OAuth token endpoint (RFC 6749 section 5.1).
+_MEMBERS = {"access": ("AccessToken", "access_token"), "id": ("IdToken", "id_token")}
 _WAYS = "pipe it in, or say --token-file FILE or --token-env NAME"
 
 
@@ -62,15 +63,19 @@ def _read_input() -> bytes:
 
 def _token_in(where: str, text: str, token_use: str | None) -> str:
     text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        raise click.UsageError(f"{where}: expected a token, found one in quotes; take them off (of jq, with -r)")
+    if text.lower().startswith("authorization:"):
+        text = text.partition(":")[2].strip()
     if text.startswith("{"):
         return _member(where, json_object(where, text.encode(errors="replace")), token_use)
     return bearer_token(text) if text[:7].lower() == "bearer " else text
 
 
 def _member(where: str, answer: JsonObject, token_use: str | None) -> str:
-    """The token in what `cognito-verify login` or the AWS CLI's `initiate-auth` printed."""
+    """The token in what `cognito-verify login`, the AWS CLI's `initiate-auth` or the token endpoint answered."""
     result = answer.get("AuthenticationResult", answer)
-    names = list(_MEMBERS.values()) if token_use is None else [_MEMBERS[token_use]]
+    names = _MEMBERS["access"] + _MEMBERS["id"] if token_use is None else _MEMBERS[token_use]
     if isinstance(result, dict):
         for name in names:
             if isinstance(result.get(name), str):

@@ -116,7 +116,7 @@ verifier_options = _with_options(
         metavar="FILE",
         envvar="COGNITO_JWKS",
         show_envvar=True,
-        help="Known keys, a file or JSON text, so that none are fetched; see the command jwks.",
+        help="Known keys, a file or JSON text: nothing is fetched until a token names another. See the command jwks.",
     ),
     jwks_uri_option,
     endpoint_option,

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, overload
 
@@ -506,8 +507,7 @@ class FakeUserPool:
             _private_key(self._user_pool_id, use, generation)
 
     def _kid(self, use: _TokenUse, generation: int) -> str:
-        name = f"{self._user_pool_id} {use} {generation}"
-        return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()  # the form of Cognito's: 44 characters
+        return _kid_of(self._user_pool_id, use, generation)
 
     def _key_named(self, kid: object) -> RSAPrivateKey:
         newest = self._generations[-1]
@@ -547,6 +547,13 @@ def _private_key(user_pool_id: str, use: _TokenUse, generation: int) -> RSAPriva
         if key is None:
             key = _KEYS[user_pool_id, use, generation] = generate_private_key(public_exponent=65_537, key_size=2_048)
         return key
+
+
+@cache
+def _kid_of(user_pool_id: str, use: _TokenUse, generation: int) -> str:
+    """In the form of Cognito's, 44 characters; of the key itself, since other processes have others for that pool."""
+    numbers = _private_key(user_pool_id, use, generation).public_key().public_numbers()
+    return base64.b64encode(hashlib.sha256(f"{numbers.n}".encode()).digest()).decode()
 
 
 def _public_jwk(kid: str, key: RSAPrivateKey) -> dict[str, str]:
