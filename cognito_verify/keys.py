@@ -53,7 +53,7 @@ class VerifyingKey:
 
     def is_for(self, algorithm: object) -> bool:
         """Whether the key may verify signatures of this algorithm."""
-        return algorithm in self._jose_keys
+        return isinstance(algorithm, str) and algorithm in self._jose_keys
 
     def check_signature(self, jws: UnverifiedJws) -> None:
         """Refuse a signature over the signing input that is not this key's (RFC 7515 section 5.2).

@@ -298,6 +298,15 @@ def test_a_token_without_a_signature_worth_checking_is_read_on() -> None:
     assert not explanation.is_signed
 
 
+@pytest.mark.parametrize("alg", [["RS256"], {"RS256": 1}, None, 256], ids=repr)
+def test_an_algorithm_that_is_no_name_is_explained_as_well(alg: object) -> None:
+    raw = POOL.sign({"kid": POOL.jwks["keys"][0]["kid"], "alg": alg}, {"iss": POOL.issuer})
+    explanation = explainer().explain(raw)
+    assert explanation.error is not None
+    assert explanation.error.code == "unsupported_algorithm"
+    assert row(explanation, "signature").verdict == "not looked at"
+
+
 def test_what_cannot_be_read_is_not_looked_at() -> None:
     explanation = explainer().explain("no token")
     assert failed(explanation) == ["structure"]

@@ -508,6 +508,8 @@ def test_a_key_for_one_algorithm_verifies_no_other_of_the_set(algorithm: str) ->
         if other != algorithm and keys[kid].is_for(algorithm):
             assert not keys[kid].is_for(other)
             assert f"a key of the set for {other}, found" in refused(UnknownKeyError, signed(other, kid=kid), keys)
+    for senseless in ([algorithm], {algorithm: 1}, None, 256):
+        assert not any(key.is_for(senseless) for key in keys.values())
     assert verify_compact(signed(algorithm), keys)[1] == b'{"sub":"ada"}'
 
 
