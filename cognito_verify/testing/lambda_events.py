@@ -13,6 +13,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final, Literal, get_args
 from urllib.parse import quote_plus, unquote, urlencode
 
@@ -517,4 +518,5 @@ def _values(headers: _Lists, name: str) -> list[str]:
 
 
 def _left_by(authorizer: Mapping[str, Any] | None) -> _Event:
-    return {} if authorizer is None else {"authorizer": authorizer}
+    # A copy, down to the claims: what a handler writes into its event must not stand in the next one.
+    return {} if authorizer is None else {"authorizer": deepcopy(authorizer)}
