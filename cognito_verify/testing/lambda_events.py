@@ -134,7 +134,7 @@ def lambda_event(
             raise ConfigurationError(f"{option}: an event {kind!r} has no place for it, only for {places}")
     if kind == "token-authorizer" and (others := [name for name in headers or () if name.lower() != "authorization"]):
         raise ConfigurationError(f"headers: a {kind} gets Authorization and no other, found {shown(others)}")
-    sent = _sent(kind, token, headers, cookies)
+    sent = _sent(kind, token, headers, cookies, body)
     if kind == "websocket":
         return _websocket_event(route or "$connect", sent, _lists(query), body, stage or "dev", authorizer)
     if kind == "websocket-authorizer":
@@ -174,7 +174,7 @@ class _Request:
         self.method, self.path = method, path
         self.route, self.route_key = route, route_key
         self.parameters = _parameters(route, path)
-        self.body, is_base64 = _written(body, headers)
+        self.body, is_base64 = _written(body)
         self.content: _Event = {"isBase64Encoded": is_base64}
         if self.body is not None:
             self.content["body"] = self.body
@@ -210,7 +210,11 @@ def _parameters(route: str, path: str) -> dict[str, str]:
 
 
 def _sent(
-    kind: LambdaEventKind, token: str | None, headers: _Values | None, cookies: Mapping[str, str] | None
+    kind: LambdaEventKind,
+    token: str | None,
+    headers: _Values | None,
+    cookies: Mapping[str, str] | None,
+    body: _Body | None,
 ) -> _Lists:
     """All headers of the request, as the client spells them."""
     sent = _lists(headers)
@@ -227,18 +231,17 @@ def _sent(
         "X-Forwarded-For": _CLIENT_IP,
         "X-Forwarded-Port": "443",
         "X-Forwarded-Proto": "https",
+        **({} if body is None or isinstance(body, (str, bytes)) else {"Content-Type": "application/json"}),
     }
     return {**{name: [value] for name, value in usual.items() if not _values(sent, name)}, **sent}
 
 
-def _written(body: _Body | None, headers: _Lists) -> tuple[str | None, bool]:
+def _written(body: _Body | None) -> tuple[str | None, bool]:
     """The body as events have it, and whether that is base64."""
     if body is None or isinstance(body, str):
         return body, False
     if isinstance(body, bytes):
         return b64encode(body).decode(), True
-    if not _values(headers, "Content-Type"):
-        headers["Content-Type"] = ["application/json"]
     return json.dumps(body), False
 
 
@@ -366,7 +369,7 @@ def _websocket_event(
         raise ConfigurationError(
             f"route: expected $connect, which alone carries a token, cookies or a query, found {shown(route)}"
         )
-    text, is_base64 = _written(body, headers)
+    text, is_base64 = _written(body)
     context = _websocket_context(route, stage, authorizer)
     if route == "$disconnect":
         context |= {"eventType": "DISCONNECT", "disconnectStatusCode": 1_005, "disconnectReason": ""}
