@@ -17,6 +17,7 @@ HANDLED = LAMBDA_EVENT_KINDS[:6]
 AUTHORIZED = LAMBDA_EVENT_KINDS[6:]
 WITH_PATH = [kind for kind in LAMBDA_EVENT_KINDS if not kind.startswith(("websocket", "appsync"))]
 WITH_QUERY = [kind for kind in LAMBDA_EVENT_KINDS if kind not in ("token-authorizer", "appsync-authorizer")]
+WITH_AUTHORIZER = ("rest", "http", "function-url", "websocket")
 
 every_kind = pytest.mark.parametrize("kind", LAMBDA_EVENT_KINDS)
 
@@ -68,15 +69,30 @@ def test_a_handler_finds_what_an_authorizer_left() -> None:
     claims = {"sub": "u1", "cognito:groups": "admin"}
     assert claims_of(lambda_event("rest", authorizer={"claims": claims})) == claims
     assert claims_of(lambda_event("http", authorizer={"jwt": {"claims": claims}})) == claims
-    assert claims_of(lambda_event("websocket", route="send", authorizer={"claims": claims})) == claims
+    assert claims_of(lambda_event("function-url", authorizer={"claims": claims})) == claims
+    for route in ("$connect", "send", "$disconnect"):
+        assert claims_of(lambda_event("websocket", route=route, authorizer={"claims": claims})) == claims
 
 
 @every_kind
-def test_every_event_is_json_and_its_own(kind: LambdaEventKind) -> None:
-    event = lambda_event(kind, token="t")
-    assert json.loads(json.dumps(event)) == event
-    event["requestContext" if "requestContext" in event else "type"] = None
-    assert lambda_event(kind, token="t") != event
+def test_every_event_is_json_and_shares_nothing_with_the_next(kind: LambdaEventKind) -> None:
+    options: dict[str, Any] = {"headers": {"Authorization": ["t"]}}
+    options |= {"query": {"q": ["1", "2"]}} if kind in WITH_QUERY else {}
+    options |= {"authorizer": {"claims": {"cognito:groups": ["admin"]}}} if kind in WITH_AUTHORIZER else {}
+    described, event = json.dumps(options), lambda_event(kind, **options)
+    written = json.dumps(event)
+    assert json.loads(written) == event
+    spoil(event)
+    assert json.dumps(options) == described
+    assert json.dumps(lambda_event(kind, **options)) == written
+
+
+def spoil(content: Any) -> None:
+    """Empty every dict and list, the innermost first."""
+    if isinstance(content, (dict, list)):
+        for member in content.values() if isinstance(content, dict) else content:
+            spoil(member)
+        content.clear()
 
 
 # The shapes
@@ -165,6 +181,8 @@ def test_http_apis_alone_decode_the_path() -> None:
     assert lambda_event("request-authorizer", **options)["methodArn"].endswith("/GET/a/b%2Fc%3Fd")
     assert lambda_event("rest", **options)["path"] == "/a/b%2Fc%3Fd"
     assert lambda_event("function-url", path="/a/b%2Fc")["rawPath"] == "/a/b%2Fc"
+    assert lambda_event("alb", path="/a/b%2Fc")["path"] == lambda_event("alb-multi", path="/a/b%2Fc")["path"]
+    assert lambda_event("alb", path="/a/b%2Fc")["path"] == "/a/b%2Fc"
     assert lambda_event("http", **options)["pathParameters"] == {"x": "b/c?d"}
 
 
@@ -189,6 +207,20 @@ def test_a_stage_is_part_of_the_path_where_the_gateway_makes_it_so() -> None:
     assert lambda_event("http-1.0-authorizer", path="/a")["requestContext"]["path"] == "/a"
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("websocket", {}),
+        ("websocket", {"route": "send"}),
+        ("websocket", {"route": "$disconnect"}),
+        ("websocket-authorizer", {}),
+    ],
+)
+def test_a_websocket_has_its_stage_in_the_context(kind: LambdaEventKind, options: dict[str, Any]) -> None:
+    assert lambda_event(kind, **options)["requestContext"]["stage"] == "dev"
+    assert lambda_event(kind, stage="prod", **options)["requestContext"]["stage"] == "prod"
+
+
 @pytest.mark.parametrize("kind", ["rest", "http", "function-url", "alb", "alb-multi"])
 def test_a_body_is_text_or_base64_or_json(kind: LambdaEventKind) -> None:
     text, data, content = (lambda_event(kind, body=body) for body in ("é", b"\xff", {"price": 400_000}))
@@ -206,7 +238,13 @@ def test_a_content_type_of_ones_own_stays() -> None:
 
 
 def test_usual_headers_are_there_and_give_way() -> None:
-    assert lambda_event("rest")["headers"].keys() >= {"Host", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto"}
+    assert lambda_event("rest")["headers"] == {
+        "Host": "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com",
+        "User-Agent": "curl/8",
+        "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Port": "443",
+        "X-Forwarded-Proto": "https",
+    }
     event = lambda_event("rest", headers={"host": "api.example.com", "X-Empty": []})
     assert event["headers"]["host"] == "api.example.com"
     assert not {"Host", "X-Empty"} & event["headers"].keys()

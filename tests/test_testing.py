@@ -261,6 +261,13 @@ def test_keys_are_made_once_for_any_number_of_threads() -> None:
     assert all(one == moduli[0] for one in moduli)
 
 
+def test_keys_are_made_before_anybody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = FakeUserPool("us-east-1_MadeAhead")
+    pool.rotate_keys()
+    monkeypatch.delattr("cognito_verify.testing.user_pool.generate_private_key")
+    assert len(pool.jwks["keys"]) == 2
+
+
 def test_a_rotation_withdraws_both_keys(pool: FakeUserPool) -> None:
     before, old = pool.jwks, pool.access_token()
     pool.rotate_keys()
@@ -458,6 +465,13 @@ def test_within_the_environment_a_verifier_finds_the_pool(pool: FakeUserPool) ->
         pool.rotate_keys()
         later = CognitoVerifier.from_env(clock=pool.clock)
         assert later.verify(pool.id_token("bob")).username == "bob"
+
+
+def test_within_the_environment_a_good_token_waits_for_no_fetch(pool: FakeUserPool) -> None:
+    events: list[object] = []
+    with pool.environment("access"):
+        CognitoVerifier.from_env(clock=pool.clock, observer=events.append).verify(pool.access_token())
+    assert [type(event) for event in events] == [VerificationEvent]
 
 
 def test_the_environment_is_afterwards_as_it_was(pool: FakeUserPool, monkeypatch: pytest.MonkeyPatch) -> None:

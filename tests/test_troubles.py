@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cognito_verify import errors
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError, TokenError
@@ -38,8 +45,33 @@ def claims(raw: str) -> dict[str, Any]:
 
 
 def payload(raw: str) -> bytes:
-    segment = raw.split(".")[1]
+    return decoded(raw.split(".")[1])
+
+
+def decoded(segment: str) -> bytes:
     return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+
+
+def published(pool: FakeUserPool) -> dict[str, RSAPublicKey]:
+    return {
+        key["kid"]: RSAPublicNumbers(*(int.from_bytes(decoded(key[name])) for name in ("e", "n"))).public_key()
+        for key in pool.jwks["keys"]
+    }
+
+
+def signed_digests(pool: FakeUserPool, raw: str) -> dict[str, bytes]:
+    """By published key, the SHA-256 digest that the signature is one of; without those keys that did not sign."""
+    digests = {}
+    for kid, key in published(pool).items():
+        try:
+            digests[kid] = key.recover_data_from_signature(decoded(raw.rpartition(".")[2]), PKCS1v15(), SHA256())
+        except InvalidSignature:
+            continue
+    return digests
+
+
+def digest(raw: str) -> bytes:
+    return hashlib.sha256(raw.rpartition(".")[0].encode()).digest()
 
 
 @both_uses
@@ -70,12 +102,32 @@ def test_the_claims_of_a_forged_token_pass_under_a_good_signature(
 
 
 @both_uses
-@pytest.mark.parametrize("own", ["us-east-1_TestPool1", "us-east-1_OtherPool1"])
+def test_a_forged_token_is_signed_by_whom_it_says(pool: FakeUserPool, use: Use) -> None:
+    kid = pool.header(use)["kid"]
+    tampered, none, unknown = pool.tampered(use), pool.none_algorithm(use), pool.unknown_key(use)
+    assert signed_digests(pool, none) == {kid: digest(none)}  # the algorithm's name alone is wrong
+    assert signed_digests(pool, tampered).keys() == {kid}  # a signature of the pool,
+    assert signed_digests(pool, tampered)[kid] != digest(tampered)  # of other claims
+    assert signed_digests(pool, unknown) == {}
+    assert len(decoded(unknown.rpartition(".")[2])) == 256
+
+
+@both_uses
+def test_key_confusion_takes_the_public_key_for_the_secret(pool: FakeUserPool, use: Use) -> None:
+    raw = pool.key_confusion(use)
+    public = published(pool)[pool.header(use)["kid"]].public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signing_input, _, signature = raw.rpartition(".")
+    assert decoded(signature) == hmac.digest(public, signing_input.encode(), "sha256")
+
+
+@both_uses
+@pytest.mark.parametrize("own", ["us-east-1_TestPool1", "us-east-1_OtherPool1", "eu-west-1_TestPool1"])
 def test_the_other_pools_token_is_good_over_there(own: str, use: Use) -> None:
     pool = FakeUserPool(own, client_id="c1", clock=Clock(NOW))
     raw = pool.other_pool(use, username="ada")
     other = FakeUserPool(claims(raw)["iss"].rpartition("/")[2], client_id="c1", clock=pool.clock)
     assert other.user_pool_id != own
+    assert other.user_pool_id.partition("_")[0] == own.partition("_")[0]
     assert verifier_for(other, use).verify(raw).username == "ada"
 
 
@@ -113,6 +165,7 @@ def test_half_an_hour_of_leeway_saves_neither_the_expired_nor_the_early(pool: Fa
 
 def test_an_expired_token_was_good_when_it_was_issued(pool: FakeUserPool) -> None:
     raw = pool.expired()
+    assert claims(raw)["auth_time"] <= claims(raw)["iat"]
     clock = Clock(claims(raw)["iat"])
     verifier = pool.verifier(clock=clock)
     verifier.verify(raw)

@@ -13,6 +13,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final, Literal, get_args
 from urllib.parse import quote_plus, unquote, urlencode
 
@@ -133,7 +134,7 @@ def lambda_event(
             raise ConfigurationError(f"{option}: an event {kind!r} has no place for it, only for {places}")
     if kind == "token-authorizer" and (others := [name for name in headers or () if name.lower() != "authorization"]):
         raise ConfigurationError(f"headers: a {kind} gets Authorization and no other, found {shown(others)}")
-    sent = _sent(kind, token, headers, cookies)
+    sent = _sent(kind, token, headers, cookies, body)
     if kind == "websocket":
         return _websocket_event(route or "$connect", sent, _lists(query), body, stage or "dev", authorizer)
     if kind == "websocket-authorizer":
@@ -173,7 +174,7 @@ class _Request:
         self.method, self.path = method, path
         self.route, self.route_key = route, route_key
         self.parameters = _parameters(route, path)
-        self.body, is_base64 = _written(body, headers)
+        self.body, is_base64 = _written(body)
         self.content: _Event = {"isBase64Encoded": is_base64}
         if self.body is not None:
             self.content["body"] = self.body
@@ -209,7 +210,11 @@ def _parameters(route: str, path: str) -> dict[str, str]:
 
 
 def _sent(
-    kind: LambdaEventKind, token: str | None, headers: _Values | None, cookies: Mapping[str, str] | None
+    kind: LambdaEventKind,
+    token: str | None,
+    headers: _Values | None,
+    cookies: Mapping[str, str] | None,
+    body: _Body | None,
 ) -> _Lists:
     """All headers of the request, as the client spells them."""
     sent = _lists(headers)
@@ -226,18 +231,17 @@ def _sent(
         "X-Forwarded-For": _CLIENT_IP,
         "X-Forwarded-Port": "443",
         "X-Forwarded-Proto": "https",
+        **({} if body is None or isinstance(body, (str, bytes)) else {"Content-Type": "application/json"}),
     }
     return {**{name: [value] for name, value in usual.items() if not _values(sent, name)}, **sent}
 
 
-def _written(body: _Body | None, headers: _Lists) -> tuple[str | None, bool]:
+def _written(body: _Body | None) -> tuple[str | None, bool]:
     """The body as events have it, and whether that is base64."""
     if body is None or isinstance(body, str):
         return body, False
     if isinstance(body, bytes):
         return b64encode(body).decode(), True
-    if not _values(headers, "Content-Type"):
-        headers["Content-Type"] = ["application/json"]
     return json.dumps(body), False
 
 
@@ -365,7 +369,7 @@ def _websocket_event(
         raise ConfigurationError(
             f"route: expected $connect, which alone carries a token, cookies or a query, found {shown(route)}"
         )
-    text, is_base64 = _written(body, headers)
+    text, is_base64 = _written(body)
     context = _websocket_context(route, stage, authorizer)
     if route == "$disconnect":
         context |= {"eventType": "DISCONNECT", "disconnectStatusCode": 1_005, "disconnectReason": ""}
@@ -517,4 +521,5 @@ def _values(headers: _Lists, name: str) -> list[str]:
 
 
 def _left_by(authorizer: Mapping[str, Any] | None) -> _Event:
-    return {} if authorizer is None else {"authorizer": authorizer}
+    # A copy, down to the claims: what a handler writes into its event must not stand in the next one.
+    return {} if authorizer is None else {"authorizer": deepcopy(authorizer)}
