@@ -30,7 +30,6 @@ nitpick_ignore_regex = [
 ]
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["attrs_block", "deflist"]
 myst_url_schemes = ["http", "https"]
 
 autodoc_member_order = "bysource"

@@ -7,13 +7,13 @@ The snippets of a page run in their order, in one namespace and one scratch copy
 - `sh` blocks are executed as a script; of `console` blocks the lines after `$` are executed, and what they print is
   compared with the lines below, where `...` stands for anything.
 - `# needs: ...` as the first line says what a snippet wants beyond this machine, or beside the project. A `sh` block of
-  this kind is checked for its syntax, and its `aws` lines for operations and options that AWS has. A `python` block
-  that needs a peer runs where the peer is installed (extra `bench`).
+  this kind is checked for its syntax, and its `aws` lines for operations and options that AWS has; one that needs a
+  user pool is run by tests/e2e/test_cli_docs.py. A `python` block that needs a peer is executed like any other.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
+import asyncio
 import logging
 import os
 import re
@@ -32,6 +32,15 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
+from benchmarks.cold_start import PROGRAMS, ColdStartReport
+from benchmarks.corpus import Batch, SigningPool
+from benchmarks.memory import EXPECTED, MemoryReport
+from benchmarks.peers import PEERS as CONTENDERS
+from benchmarks.report import Table, cold_start_table, memory_table, verify_table
+from benchmarks.rounds import Figure
+from benchmarks.stampede import StampedeReport
+from benchmarks.verify import FLOOR, Row, VerifyReport, _own_rows
+
 ROOT = Path(__file__).parents[1]
 BASH = shutil.which("bash") or "bash"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,7 +51,7 @@ RUNNABLE = ("python", "sh", "console")
 # their own (other tests run what is in them).
 ELSEWHERE = {"AWS", "a network", "a user pool", "a clone"}
 PEERS = ("PyJWT", "cognitojwt")
-COMMANDS = {"aws", "curl", "make", "pip", "python", "python3.12", "sam", "sed"}
+COMMANDS = {"aws", "cognito-verify", "curl", "eval", "make", "mkdir", "pip", "python", "python3.12", "sam", "sed"}
 GLOBAL_OPTIONS = {"endpoint-url", "region", "profile", "output", "query", "no-sign-request", "no-cli-pager"}
 
 
@@ -77,9 +86,6 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 
 ALL = [snippet for page in PAGES for snippet in snippets(page)]
-
-
-SHOWN_PEERS = sorted({(snippet.page, snippet.needs) for snippet in ALL if snippet.needs in PEERS})
 
 
 def name_of(page: Path) -> str:
@@ -145,29 +151,17 @@ def run(snippet: Snippet, namespace: dict[str, object], folder: Path) -> None:
         exec(code, namespace)  # noqa: S102 - our own pages
 
 
-def run_page(page: Path, folder: Path, needs: tuple[str, ...]) -> None:
+def run_page(page: Path, folder: Path) -> None:
     namespace: dict[str, object] = {"__name__": "snippet", "headers": {}}
     for snippet in snippets(page):
-        if snippet.language in RUNNABLE and snippet.needs in needs:
+        if snippet.language in RUNNABLE and snippet.needs in ("", *PEERS):
             run(snippet, namespace, folder)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_snippet_runs(page: Path, scratch: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)  # a snippet shows an endpoint that is down
-    run_page(page, scratch, ("",))
-
-
-@pytest.mark.parametrize(
-    ("page", "peer"),
-    [pytest.param(page, peer, id=f"{name_of(page)}-{peer}") for page, peer in SHOWN_PEERS],
-)
-def test_what_a_page_shows_of_a_peer_runs_where_the_peer_is_installed(page: Path, peer: str, scratch: Path) -> None:
-    try:
-        importlib.metadata.version(peer)
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip(f"{peer} is not installed: it comes with the extra `bench`")
-    run_page(page, scratch, ("", peer))
+    run_page(page, scratch)
 
 
 def test_every_snippet_says_what_it_is_and_what_it_needs() -> None:
@@ -178,8 +172,19 @@ def test_every_snippet_says_what_it_is_and_what_it_needs() -> None:
         if snippet.file:
             later = [other for other in ALL if other.page == snippet.page and other.line > snippet.line]
             stem = Path(snippet.file).stem
-            is_pytest_s = stem == "conftest" or stem.startswith("test_")  # tests/test_testing_page.py runs them
-            assert is_pytest_s or any(stem in other.text for other in later), f"{snippet}: {snippet.file} is never used"
+            is_run = name_of(snippet.page) == "docs/how-to/testing.md"  # by tests/test_testing_page.py
+            assert is_run or any(stem in other.text for other in later), f"{snippet}: {snippet.file} is never used"
+
+
+def indented_blocks(page: Path) -> list[str]:
+    text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for block in re.findall(r"^\n((?: {4}.*\n)+)", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_tells_to_type_is_in_a_block_that_is_run_or_says_what_it_needs(page: Path) -> None:
+    first = [block.split()[0] for block in indented_blocks(page)]
+    assert [word for word in first if word in COMMANDS or re.match(r"[A-Z_]+=", word)] == []
 
 
 def shell_scripts() -> list[tuple[str, str]]:
@@ -188,9 +193,8 @@ def shell_scripts() -> list[tuple[str, str]]:
         if snippet.language == "console":
             scripts += [(str(snippet), command) for command, _ in commands(snippet.text)]
     for page in LINKED:  # an indented block, and a command in a list, as the lab's steps have them
-        text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-        blocks = re.findall(r"^\n((?: {4}.*\n)+)", text, re.MULTILINE)
-        scripts += [(name_of(page), textwrap.dedent(block)) for block in blocks if block.split()[0] in COMMANDS]
+        text = page.read_text(encoding="utf-8")
+        scripts += [(name_of(page), block) for block in indented_blocks(page) if block.split()[0] in COMMANDS]
         scripts += [(name_of(page), command) for command in re.findall(r"^- CLI: `(aws .*)`$", text, re.MULTILINE)]
     return scripts
 
@@ -280,5 +284,50 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_readme_has_its_figures() -> None:
-    assert "<!-- figures" not in (ROOT / "README.md").read_text(encoding="utf-8")
+def printed_tables() -> list[Table]:
+    """The tables of `make bench` that the README shows; their rows as they are printed, their figures of no account."""
+    figure = Figure(best=1.0, median=1.0, ratio=1.0, ratio_low=1.0, ratio_high=1.0)
+    with asyncio.Runner() as runner:  # the rows alone: to measure them, however coarsely, takes seven seconds
+        own = _own_rows(SigningPool.new("us-east-1_AbCdEfGhI"), Batch((), ()), [], runner)
+    rows = [Row(FLOOR, own[0].run), *own, *(Row(peer.name, own[0].run) for peer in CONTENDERS)]
+    of_rows = {row.name: figure for row in rows}
+    of_programs = {program.name: figure for program in PROGRAMS}
+    memory = MemoryReport(
+        tokens={kind: {"unknown kid": 30_000, "good": 70_000}.get(kind, 0) for kind in EXPECTED},
+        signed=0,
+        outcomes={},
+        resident_filled=0,
+        resident_after=0,
+        seconds=1.0,
+        fetches=1,
+        cooldown=0.25,
+        good_median=0.0,
+        good_99=0.0,
+    )
+    return [
+        verify_table(VerifyReport(rows, of_rows, token_chars=0, token_chars_100_groups=0, rounds=1)),
+        cold_start_table(ColdStartReport(list(PROGRAMS), wall=of_programs, cpu=of_programs, rounds=1)),
+        memory_table(memory, StampedeReport(threads=64, verified=64, requests=1, seconds=1.0)),
+    ]
+
+
+def without_version(name: str) -> str:
+    return re.sub(r"\b\d+\.\d+\.\d+\b", "{version}", name)
+
+
+def target_of(cell: str) -> str:
+    return cell.partition(",")[0]
+
+
+def test_the_readmes_figures_are_of_the_rows_and_the_targets_that_the_benchmarks_have() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Figures\n")[2].partition("\n## ")[0]
+    shown = [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
+        for block in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    ]
+    for (columns, _, *rows), printed in zip(shown, printed_tables(), strict=True):
+        assert set(columns) <= set(printed.columns)
+        targets = {without_version(row[0]): target_of(row[-1]) for row in printed.rows}
+        assert {without_version(row[0]): target_of(row[-1]) for row in rows}.items() <= targets.items()
+        missing = targets.keys() - {without_version(row[0]) for row in rows}
+        assert [name for name in missing if targets[name]] == []

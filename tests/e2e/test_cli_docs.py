@@ -1,10 +1,11 @@
-"""The shell examples of the command's page, of the README and of each command's help, run by a shell on moto's pool."""
+"""The shell examples that need a user pool, of every page and of each command's help, run by a shell on moto's pool."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from cognito_verify.cli.program import program
 from tests.command import CLONE, SCRIPT, clean_environment
 
+PAGES = ["README.md", *(str(page.relative_to(CLONE)) for page in sorted((CLONE / "docs").rglob("*.md")))]
+COMMAND = "docs/reference/command-line.md"
 POOL_ID, CLIENT_ID = "us-east-1_AbCdEfGhI", "1example23456789"  # what the pages write
 
 
@@ -58,9 +61,13 @@ def sh(script: str, environment: dict[str, str], directory: Path) -> str:
     return done.stdout
 
 
-def blocks(page: str, opening: str = "sh\n# needs: a user pool") -> list[str]:
+def blocks(page: str, opening: str = r"sh\n *# needs: a user pool") -> list[str]:
     text = (CLONE / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{opening}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^( *)```{opening}\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+OTHERS = [page for page in PAGES if blocks(page) and page not in {"README.md", COMMAND}]
 
 
 @pytest.fixture
@@ -72,14 +79,23 @@ def directory(environment: dict[str, str], tmp_path: Path) -> Path:
 
 
 def test_the_pages_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
-    snippets = blocks("docs/reference/command-line.md")
+    snippets = blocks(COMMAND)
     assert len(snippets) == 7
     printed = sh("\n".join(snippets), environment, tmp_path)
     assert printed.count("verified: access token of user 'ada'") == 5
     assert printed.count("exit code 1") == 2
     assert "current: 1 keys" in printed
-    (example,) = blocks("docs/reference/command-line.md", "text")
+    (example,) = blocks(COMMAND, "text")
     assert verdicts(example) == verdicts(printed[printed.rindex("structure ") :])
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_another_pages_examples_run(environment: dict[str, str], directory: Path, page: str) -> None:
+    assert sh("\n".join(blocks(page)), {**environment, "COGNITO_TOKEN_USE": "access"}, directory)
+
+
+def test_the_other_pages_with_examples_are_found() -> None:
+    assert {"docs/how-to/bundle-keys.md", "docs/how-to/runbook.md"} <= set(OTHERS)
 
 
 def verdicts(rows: str) -> list[tuple[str, str]]:
