@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from cognito_verify.cli import main
-from cognito_verify.cli.keys_file import fetched_keys
-from cognito_verify.cli.program import program
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.cli import failures, main
+from cognito_verify.cli.keys_file import fetched_keys, write_keys
+from cognito_verify.cli.program import program, run
+from cognito_verify.errors import DOCUMENTATION, CognitoVerifyError, ConfigurationError, KeysUnavailableError
 from cognito_verify.jws import json_object, parse_compact
 from cognito_verify.keys import KeySet
 from cognito_verify.pool import UserPool
-from cognito_verify.testing import Answer, FakeUserPool
-from tests.command import Ended, as_process, clean_environment, command_line, in_process
+from cognito_verify.testing import Answer, Clock, FakeUserPool
+from tests.command import CLONE, Ended, as_process, clean_environment, command_line, in_process
 
 POOL = FakeUserPool()
 OTHER_POOL = FakeUserPool("eu-west-1_Other1")
@@ -244,6 +247,42 @@ def test_a_token_on_the_command_line_works_and_is_warned_of(command: Command) ->
     assert ended.code == 0
     assert ended.err.startswith("warning: a token on the command line stays in the shell's history")
     assert not shows(ended, raw)
+
+
+@pytest.mark.parametrize("name_of", ["verify", "explain"])
+@pytest.mark.parametrize(
+    ("lives", "is_valid_after", "code"),
+    [
+        pytest.param(60, 0, "token_expired", id="expired-meanwhile"),
+        pytest.param(7_200, 3_600, None, id="issued-meanwhile"),
+    ],
+)
+@pytest.mark.usefixtures("command")
+def test_the_time_is_that_at_which_the_token_came(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name_of: str,
+    lives: int,
+    is_valid_after: int,
+    code: str | None,
+) -> None:
+    clock = Clock()
+    issued = clock() + is_valid_after
+    raw = FakeUserPool(clock=clock).access_token(expires_in=lives, nbf=issued, iat=issued)
+
+    class LatePipe(io.BytesIO):
+        """Standard input whose other end takes an hour."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            clock.tick(3_600)
+            return super().read(size)
+
+    monkeypatch.setattr(time, "time", clock)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(LatePipe(raw.encode())))
+    run([name_of, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["error"] or {}).get("code") == code
+    assert document.get("notes", []) == []
 
 
 def test_at_a_terminal_no_token_is_waited_for() -> None:
