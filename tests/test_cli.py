@@ -544,27 +544,70 @@ def test_jwks_either_writes_or_checks(command: Command) -> None:
     assert command("jwks", "--check", "keys.json", "--output", "keys.json").code == 2
 
 
+class TwoIssuers(UserPool):
+    """A pool whose two issuers have an endpoint each, as AWS's have."""
+
+    def __init__(self, *uris: str) -> None:
+        super().__init__("us-east-1_TestPool1", client_id=None)
+        self._uris = dict(zip("ab", uris, strict=True))
+
+    @property
+    def issuers(self) -> dict[str, str]:
+        return self._uris
+
+
 def test_issuers_that_publish_different_keys_under_one_name_are_refused() -> None:
-    class TwoIssuers(UserPool):
-        """A pool whose two issuers have an endpoint each, as AWS's have."""
-
-        @property
-        def issuers(self) -> dict[str, str]:
-            return uris
-
     first, second = FakeUserPool(), FakeUserPool("us-east-1_TestPool2")
     keys = second.jwks["keys"]
     keys[0]["kid"] = first.jwks["keys"][0]["kid"]
     with first.serve() as one, second.serve() as other:
-        uris = {"a": one, "b": other}
-        pool = TwoIssuers("us-east-1_TestPool1", client_id=None)
-        assert len(fetched_keys(pool)) == 4
+        assert len(fetched_keys(TwoIssuers(one, other))) == 4
     server = second.serve()
     server.answers(Answer(200, json.dumps({"keys": keys}).encode()))
+    with (
+        first.serve() as one,
+        server as other,
+        pytest.raises(ConfigurationError, match="different keys under one kid"),
+    ):
+        fetched_keys(TwoIssuers(one, other))
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500, 503])
+def test_half_a_set_is_no_set_unless_an_issuer_says_that_it_has_no_keys(status: int) -> None:
+    first, second = FakeUserPool(), FakeUserPool("us-east-1_TestPool2")
+    server = second.serve()
+    server.answers(Answer(status), Answer(status))
     with first.serve() as one, server as other:
-        uris = {"a": one, "b": other}
-        with pytest.raises(ConfigurationError, match="different keys under one kid"):
-            fetched_keys(TwoIssuers("us-east-1_TestPool1", client_id=None))
+        if status in (403, 404):
+            assert fetched_keys(TwoIssuers(one, other)).is_same(KeySet.from_jwks(first.jwks))
+        else:
+            with pytest.raises(KeysUnavailableError, match=rf"\({re.escape(other)}: answered {status}\)"):
+                fetched_keys(TwoIssuers(one, other))
+
+
+def test_whoever_reads_a_file_of_keys_meanwhile_finds_the_old_ones_or_the_new_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    target = tmp_path / "keys.json"
+    target.write_text("before")
+    new = json.dumps(POOL.jwks)
+    forced = []
+
+    def watched(descriptor: int, force: Callable[[int], None] = os.fsync) -> None:
+        force(descriptor)
+        (beside,) = set(tmp_path.iterdir()) - {target}
+        assert os.path.samestat(os.fstat(descriptor), beside.stat())
+        forced.append((target.read_text(), KeySet.from_jwks(beside.read_bytes()).keys()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # it may lie on another disk
+    keys = KeySet.from_jwks(new)
+    with target.open() as reader:
+        write_keys(keys, str(target))
+        assert reader.read() == "before"  # of a file that is there no longer: nobody wrote into it
+    assert forced == [("before", keys.keys())]
+    assert KeySet.from_jwks(target.read_bytes()).is_same(keys)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 # An emulator's pool.
