@@ -453,6 +453,12 @@ def test_inspect_needs_no_pool_and_marks_what_it_shows(command: Command, monkeyp
     assert command("inspect", stdin="no token").code == 1
 
 
+@pytest.mark.parametrize("name_of", ["verify", "explain", "inspect"])
+def test_nothing_at_all_is_a_missing_token_to_every_command(command: Command, name_of: str) -> None:
+    ended = command(name_of, "--json", stdin="\n")
+    assert (ended.code, ended.document["error"]["code"]) == (1, "missing_token")
+
+
 # jwks
 
 
@@ -693,6 +699,65 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert completed("cognito-verify verify --token-use ", 3) == ["access", "id", "any"]
     source = as_process(env={"_COGNITO_VERIFY_COMPLETE": "bash_source"}).out
     assert "_COGNITO_VERIFY_COMPLETE=bash_complete" in source
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_as_well(shell: str) -> None:
+    def completed(words: str, incomplete: str) -> list[str]:
+        place = {"zsh": str(len(words.split())), "fish": incomplete}[shell]  # as each one's script has it
+        environment = {"COMP_WORDS": f"{words} {incomplete}", "COMP_CWORD": place}
+        lines = as_process(env={"_COGNITO_VERIFY_COMPLETE": f"{shell}_complete", **environment}).out.splitlines()
+        return lines[1::3] if shell == "zsh" else [re.split("[,\t]", line)[1] for line in lines if line[0] == "p"]
+
+    assert completed("cognito-verify", "ins") == ["inspect"]
+    assert completed("cognito-verify verify", "--token-u") == ["--token-use"]
+    source = as_process(env={"_COGNITO_VERIFY_COMPLETE": f"{shell}_source"}).out
+    assert f"_COGNITO_VERIFY_COMPLETE={shell}_complete" in source
+
+
+def test_an_interrupt_is_a_document_as_well(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with (
+        subprocess.Popen(
+            command_line("inspect", "--json", "--token-file", str(fifo)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - nothing else can undo it
+        ) as process,
+        fifo.open("wb"),  # opens once the command reads
+    ):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip()) == (130, "")
+    assert json.loads(out)["error"]["code"] == "interrupted"
+
+
+def heed_interrupts() -> None:
+    """In the child: a job in the background is started with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+OWN_ERRORS = [
+    one
+    for one in vars(failures).values()
+    if isinstance(one, type) and issubclass(one, CognitoVerifyError) and one.__module__ == failures.__name__
+]
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda one: one.code)
+def test_each_error_of_the_commands_own_is_explained_where_it_says(error: type[CognitoVerifyError]) -> None:
+    path, _, anchor = error.docs_url.partition("#")
+    assert anchor == error.code
+    assert f"### `{anchor}`\n" in (CLONE / path).read_text(encoding="utf-8")
+
+
+def test_an_error_document_says_where_it_is_explained(command: Command) -> None:
+    refused = command("verify", "--json", stdin=POOL.access_token(expires_in=-1)).document["error"]
+    assert refused["docs_url"] == f"{DOCUMENTATION}#token_expired"
+    assert command("verify", "--json", "--nonsense").document["error"]["docs_url"].endswith("command-line.md#usage")
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
