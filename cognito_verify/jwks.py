@@ -50,6 +50,8 @@ class JwksStatus(TypedDict):
     key_ids: list[str]
     last_error: str | None
     """What went wrong with the last fetch; None where it went well or there was none."""
+    is_absent: bool
+    """Whether the last fetch said that this issuer has no keys (403, 404, or a `LookupError` of `fetch=`)."""
     next_fetch_in: float
     """Seconds until the next fetch is allowed; 0 for now."""
 
@@ -308,6 +310,7 @@ class JwksCache:
             "age": None if source.fetched_at is None else max(0.0, now - source.fetched_at),
             "key_ids": sorted(source.held.keys),
             "last_error": source.error,
+            "is_absent": source.is_absent,
             "next_fetch_in": self._wait_before_fetch(source, now, on_demand=True),
         }
 

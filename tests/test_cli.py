@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from cognito_verify.cli import main
-from cognito_verify.cli.keys_file import fetched_keys
-from cognito_verify.cli.program import program
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.cli import failures, main
+from cognito_verify.cli.keys_file import fetched_keys, write_keys
+from cognito_verify.cli.program import program, run
+from cognito_verify.errors import DOCUMENTATION, CognitoVerifyError, ConfigurationError, KeysUnavailableError
 from cognito_verify.jws import json_object, parse_compact
 from cognito_verify.keys import KeySet
 from cognito_verify.pool import UserPool
-from cognito_verify.testing import Answer, FakeUserPool
-from tests.command import Ended, as_process, clean_environment, command_line, in_process
+from cognito_verify.testing import Answer, Clock, FakeUserPool
+from tests.command import CLONE, Ended, as_process, clean_environment, command_line, in_process
 
 POOL = FakeUserPool()
 OTHER_POOL = FakeUserPool("eu-west-1_Other1")
@@ -246,6 +249,42 @@ def test_a_token_on_the_command_line_works_and_is_warned_of(command: Command) ->
     assert not shows(ended, raw)
 
 
+@pytest.mark.parametrize("name_of", ["verify", "explain"])
+@pytest.mark.parametrize(
+    ("lives", "is_valid_after", "code"),
+    [
+        pytest.param(60, 0, "token_expired", id="expired-meanwhile"),
+        pytest.param(7_200, 3_600, None, id="issued-meanwhile"),
+    ],
+)
+@pytest.mark.usefixtures("command")
+def test_the_time_is_that_at_which_the_token_came(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name_of: str,
+    lives: int,
+    is_valid_after: int,
+    code: str | None,
+) -> None:
+    clock = Clock()
+    issued = clock() + is_valid_after
+    raw = FakeUserPool(clock=clock).access_token(expires_in=lives, nbf=issued, iat=issued)
+
+    class LatePipe(io.BytesIO):
+        """Standard input whose other end takes an hour."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            clock.tick(3_600)
+            return super().read(size)
+
+    monkeypatch.setattr(time, "time", clock)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(LatePipe(raw.encode())))
+    run([name_of, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["error"] or {}).get("code") == code
+    assert document.get("notes", []) == []
+
+
 def test_at_a_terminal_no_token_is_waited_for() -> None:
     leader, follower = os.openpty()
     ended = as_process("verify", env={**ENVIRONMENT, "COGNITO_JWKS": json.dumps(POOL.jwks)}, terminal=follower)
@@ -414,6 +453,12 @@ def test_inspect_needs_no_pool_and_marks_what_it_shows(command: Command, monkeyp
     assert command("inspect", stdin="no token").code == 1
 
 
+@pytest.mark.parametrize("name_of", ["verify", "explain", "inspect"])
+def test_nothing_at_all_is_a_missing_token_to_every_command(command: Command, name_of: str) -> None:
+    ended = command(name_of, "--json", stdin="\n")
+    assert (ended.code, ended.document["error"]["code"]) == (1, "missing_token")
+
+
 # jwks
 
 
@@ -505,27 +550,70 @@ def test_jwks_either_writes_or_checks(command: Command) -> None:
     assert command("jwks", "--check", "keys.json", "--output", "keys.json").code == 2
 
 
+class TwoIssuers(UserPool):
+    """A pool whose two issuers have an endpoint each, as AWS's have."""
+
+    def __init__(self, *uris: str) -> None:
+        super().__init__("us-east-1_TestPool1", client_id=None)
+        self._uris = dict(zip("ab", uris, strict=True))
+
+    @property
+    def issuers(self) -> dict[str, str]:
+        return self._uris
+
+
 def test_issuers_that_publish_different_keys_under_one_name_are_refused() -> None:
-    class TwoIssuers(UserPool):
-        """A pool whose two issuers have an endpoint each, as AWS's have."""
-
-        @property
-        def issuers(self) -> dict[str, str]:
-            return uris
-
     first, second = FakeUserPool(), FakeUserPool("us-east-1_TestPool2")
     keys = second.jwks["keys"]
     keys[0]["kid"] = first.jwks["keys"][0]["kid"]
     with first.serve() as one, second.serve() as other:
-        uris = {"a": one, "b": other}
-        pool = TwoIssuers("us-east-1_TestPool1", client_id=None)
-        assert len(fetched_keys(pool)) == 4
+        assert len(fetched_keys(TwoIssuers(one, other))) == 4
     server = second.serve()
     server.answers(Answer(200, json.dumps({"keys": keys}).encode()))
+    with (
+        first.serve() as one,
+        server as other,
+        pytest.raises(ConfigurationError, match="different keys under one kid"),
+    ):
+        fetched_keys(TwoIssuers(one, other))
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500, 503])
+def test_half_a_set_is_no_set_unless_an_issuer_says_that_it_has_no_keys(status: int) -> None:
+    first, second = FakeUserPool(), FakeUserPool("us-east-1_TestPool2")
+    server = second.serve()
+    server.answers(Answer(status), Answer(status))
     with first.serve() as one, server as other:
-        uris = {"a": one, "b": other}
-        with pytest.raises(ConfigurationError, match="different keys under one kid"):
-            fetched_keys(TwoIssuers("us-east-1_TestPool1", client_id=None))
+        if status in (403, 404):
+            assert fetched_keys(TwoIssuers(one, other)).is_same(KeySet.from_jwks(first.jwks))
+        else:
+            with pytest.raises(KeysUnavailableError, match=rf"\({re.escape(other)}: answered {status}\)"):
+                fetched_keys(TwoIssuers(one, other))
+
+
+def test_whoever_reads_a_file_of_keys_meanwhile_finds_the_old_ones_or_the_new_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    target = tmp_path / "keys.json"
+    target.write_text("before")
+    new = json.dumps(POOL.jwks)
+    forced = []
+
+    def watched(descriptor: int, force: Callable[[int], None] = os.fsync) -> None:
+        force(descriptor)
+        (beside,) = set(tmp_path.iterdir()) - {target}
+        assert os.path.samestat(os.fstat(descriptor), beside.stat())
+        forced.append((target.read_text(), KeySet.from_jwks(beside.read_bytes()).keys()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # it may lie on another disk
+    keys = KeySet.from_jwks(new)
+    with target.open() as reader:
+        write_keys(keys, str(target))
+        assert reader.read() == "before"  # of a file that is there no longer: nobody wrote into it
+    assert forced == [("before", keys.keys())]
+    assert KeySet.from_jwks(target.read_bytes()).is_same(keys)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 # An emulator's pool.
@@ -611,6 +699,65 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert completed("cognito-verify verify --token-use ", 3) == ["access", "id", "any"]
     source = as_process(env={"_COGNITO_VERIFY_COMPLETE": "bash_source"}).out
     assert "_COGNITO_VERIFY_COMPLETE=bash_complete" in source
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_as_well(shell: str) -> None:
+    def completed(words: str, incomplete: str) -> list[str]:
+        place = {"zsh": str(len(words.split())), "fish": incomplete}[shell]  # as each one's script has it
+        environment = {"COMP_WORDS": f"{words} {incomplete}", "COMP_CWORD": place}
+        lines = as_process(env={"_COGNITO_VERIFY_COMPLETE": f"{shell}_complete", **environment}).out.splitlines()
+        return lines[1::3] if shell == "zsh" else [re.split("[,\t]", line)[1] for line in lines if line[0] == "p"]
+
+    assert completed("cognito-verify", "ins") == ["inspect"]
+    assert completed("cognito-verify verify", "--token-u") == ["--token-use"]
+    source = as_process(env={"_COGNITO_VERIFY_COMPLETE": f"{shell}_source"}).out
+    assert f"_COGNITO_VERIFY_COMPLETE={shell}_complete" in source
+
+
+def test_an_interrupt_is_a_document_as_well(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with (
+        subprocess.Popen(
+            command_line("inspect", "--json", "--token-file", str(fifo)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - nothing else can undo it
+        ) as process,
+        fifo.open("wb"),  # opens once the command reads
+    ):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip()) == (130, "")
+    assert json.loads(out)["error"]["code"] == "interrupted"
+
+
+def heed_interrupts() -> None:
+    """In the child: a job in the background is started with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+OWN_ERRORS = [
+    one
+    for one in vars(failures).values()
+    if isinstance(one, type) and issubclass(one, CognitoVerifyError) and one.__module__ == failures.__name__
+]
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda one: one.code)
+def test_each_error_of_the_commands_own_is_explained_where_it_says(error: type[CognitoVerifyError]) -> None:
+    path, _, anchor = error.docs_url.partition("#")
+    assert anchor == error.code
+    assert f"### `{anchor}`\n" in (CLONE / path).read_text(encoding="utf-8")
+
+
+def test_an_error_document_says_where_it_is_explained(command: Command) -> None:
+    refused = command("verify", "--json", stdin=POOL.access_token(expires_in=-1)).document["error"]
+    assert refused["docs_url"] == f"{DOCUMENTATION}#token_expired"
+    assert command("verify", "--json", "--nonsense").document["error"]["docs_url"].endswith("command-line.md#usage")
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -340,6 +341,101 @@ def test_a_missing_client_and_a_wrong_type_leave_open_what_comes_after() -> None
     )
     assert failed(explanation) == ["other claims"]
     assert row(explanation, "groups").verdict == "not looked at"
+
+
+KIDS = ", ".join(sorted(repr(one["kid"]) for one in POOL.jwks["keys"]))
+PAYLOAD = parse_compact(POOL.access_token(), 10_000).payload
+UTC_NOW, UTC_LATER = "2027-01-15T08:00:00Z", "2027-01-15T08:10:00Z"
+
+
+@pytest.mark.parametrize(
+    ("options", "raw", "check", "expected", "found", "cure"),
+    [
+        pytest.param(
+            {}, "x.y", "structure",
+            "three segments of base64url, strict JSON, a 'kid', at most 16384 bytes", "3 characters, segments: 2",
+            "send the access or ID token whole, as Cognito gave it", id="structure",
+        ),
+        pytest.param({}, "", "structure", None, "0 characters, segments: 0", "nothing came", id="nothing"),
+        pytest.param({}, POOL.none_algorithm(), "algorithm", "RS256", "'none'", "RS256 alone", id="algorithm"),
+        pytest.param(
+            {}, OTHER_POOL.access_token(), "issuer",
+            f"{POOL.issuer} or {POOL.issuer.replace('//', '//issuer-')}", repr(OTHER_POOL.issuer),
+            "log in to the pool that is verified here", id="issuer",
+        ),
+        pytest.param(
+            {}, POOL.sign({**POOL.header(), "kid": "new"}, PAYLOAD), "key",
+            f"a key that {POOL.issuer}/.well-known/jwks.json publishes",
+            f"'new'; keys there: {KIDS} (fetched 0 s ago)", "see that the keys are this pool's", id="unknown-key",
+        ),
+        pytest.param(
+            {"jwks_cache": cache(DOWN)}, POOL.access_token(), "key", None, "no keys: not fetched",
+            "this machine reaches the endpoint", id="no-keys",
+        ),
+        pytest.param(
+            {}, POOL.tampered(), "signature",
+            f"the key {POOL.header()['kid']!r} signed header and payload as they are", "another one",
+            "copy the token anew, whole", id="signature",
+        ),
+        pytest.param(
+            {}, POOL.access_token(expires_in=-60), "time", f"exp after, nbf not after {UTC_NOW}",
+            "exp 2027-01-15T07:59:00Z, 60 s ago", "get a new token with the refresh token", id="expired",
+        ),
+        pytest.param(
+            {}, POOL.access_token(nbf=NOW + 600), "time", f"exp after, nbf not after {UTC_NOW}",
+            f"; nbf {UTC_LATER}, in 10 min", "set the clock of this machine or of the issuer right", id="too-early",
+        ),
+        pytest.param(
+            {}, POOL.id_token(), "token use", "access", "'id'", "send the other token of the same login", id="use",
+        ),
+        pytest.param(
+            {"client_id": ["b", "a"]}, POOL.access_token(), "client", "'a', 'b'", f"{POOL.client_id!r}",
+            "add this one: --client-id", id="client",
+        ),
+        pytest.param(
+            {"client_id": None}, POOL.access_token(omit="client_id"), "client", "any client of the pool", "nothing",
+            "add this one: --client-id", id="any-client",
+        ),
+        pytest.param(
+            {"resource": "r"}, POOL.access_token(aud="s"), "resource", "'r'", "'s'", "ask for the resource",
+            id="resource",
+        ),
+        pytest.param(
+            {"claims": {"a": {1, 2}}}, POOL.access_token(a=3), "other claims", "the right types, a 1 or 2", "a 3",
+            "see where the claim comes from", id="claim",
+        ),
+        pytest.param(
+            {"max_age": 300}, POOL.access_token(auth_time=NOW - 600, iat=NOW), "max_age",
+            "an authentication at most 5 min ago", "10 min ago", "have the user log in again", id="max_age",
+        ),
+        pytest.param(
+            {"max_age": 300}, POOL.access_token(omit="auth_time", iat=NOW - 900), "max_age",
+            "an authentication at most 5 min ago", "15 min ago", "have the user log in again", id="max_age-by-iat",
+        ),
+        pytest.param(
+            {"scopes": ["a", "b"]}, POOL.access_token(scopes="d c"), "scopes", "'a' or 'b'", "'c', 'd'",
+            "allow it to the app client", id="scopes",
+        ),
+        pytest.param(
+            {"groups": "a"}, POOL.access_token(groups="b"), "groups", "'a'", "'b'", "put the user into the group",
+            id="groups",
+        ),
+        pytest.param(
+            {"checks": [lets_pass, partial(denies)]}, POOL.access_token(), "checks", "lets_pass, partial", "",
+            "see the check in your program", id="checks",
+        ),
+    ],
+)  # fmt: skip
+def test_each_failing_row_says_what_was_expected_what_was_found_and_what_to_do(
+    options: dict[str, Any], raw: str, check: str, expected: str | None, found: str, cure: str
+) -> None:
+    one = row(explainer(**options).explain(raw), check)
+    assert one.verdict == "failed"
+    assert one.expected == (one.expected if expected is None else expected)
+    assert one.expected
+    assert one.found.endswith(found)
+    assert found or not one.found
+    assert cure in one.cure
 
 
 def test_every_failure_is_shown_not_the_first_alone() -> None:

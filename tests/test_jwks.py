@@ -744,7 +744,14 @@ def test_status_tells_how_the_keys_of_each_uri_stand(
     assert told() == ["expired", HOUR + 21_600, failed, 0]
     assert endpoint.fetches == 3  # asking for the status fetches nothing
     bundled = status(cache, "https://bundled.example/")
-    assert bundled == {"state": "fresh", "age": None, "key_ids": kids, "last_error": None, "next_fetch_in": 0}
+    assert bundled == {
+        "state": "fresh",
+        "age": None,
+        "key_ids": kids,
+        "last_error": None,
+        "is_absent": False,
+        "next_fetch_in": 0,
+    }
 
 
 @pytest.mark.parametrize("answer", ENDINGS)

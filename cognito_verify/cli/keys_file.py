@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.errors import ConfigurationError, KeysUnavailableError
 from cognito_verify.jwks import JwksCache
 from cognito_verify.keys import KeySet
 from cognito_verify.pool import UserPool
@@ -40,7 +40,7 @@ def fetched_keys(pool: UserPool) -> KeySet:
     """The keys that the pool publishes now, under all of its issuers that have some.
 
     Raises:
-        KeysUnavailableError: None of them can be had, or what came is no usable set.
+        KeysUnavailableError: No issuer has keys, or one did not say whether it has: half a set looks like a whole one.
         ConfigurationError: Two issuers publish different keys under one `kid`.
     """
     cache = JwksCache()
@@ -48,6 +48,13 @@ def fetched_keys(pool: UserPool) -> KeySet:
     for uri in uris:
         cache.add_source(uri)
     cache.prefetch([uris])
+    for uri, status in cache.status().items():
+        if not (status["key_ids"] or status["is_absent"]):
+            name = uri.partition("?")[0]  # a signed URL's query is a secret
+            raise KeysUnavailableError(
+                f"keys: expected keys or a 404 of each of the pool's issuers ({name}: {status['last_error']}); "
+                "try again, or name the one place that has them all with --jwks-uri"
+            )
     jwks = [jwk for uri in uris for jwk in cache.keys(uri).jwks["keys"]]
     keys = KeySet.from_jwks({"keys": jwks})
     if lost := {jwk["kid"] for jwk in jwks} - keys.keys():

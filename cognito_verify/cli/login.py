@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cognito_verify.cli.failures import LoginRefusedError, ServiceError
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.cli.words import warn
+from cognito_verify.errors import CognitoVerifyError, ConfigurationError
 
 __all__ = ["Login", "is_unprotected", "logged_in"]
 
@@ -31,12 +32,24 @@ _SET_UP: tuple[tuple[str, str, str], ...] = (
     ),
     ("ResourceNotFoundException", "", "is this the pool's id and region, and an app client of that pool?"),
     (
-        "AccessDeniedException",
+        "AccessDenied",
         "",
-        "--admin needs cognito-idp:AdminInitiateAuth; without --admin no AWS rights are needed",
+        "--admin needs cognito-idp:AdminInitiateAuth and, for a first login, cognito-idp:AdminRespondToAuthChallenge; "
+        "without --admin no AWS rights are needed",
     ),
-    ("UnrecognizedClientException", "", "--admin needs valid AWS credentials; without it none are needed"),
 )
+# Of the AWS credentials of --admin. The message is not said: it may quote the request with its session token.
+_CREDENTIALS = {
+    "UnrecognizedClientException": "AWS does not know them",
+    "InvalidClientTokenId": "AWS does not know them",
+    "ExpiredToken": "they have expired",
+    "RequestExpired": "they have expired, or this machine's clock is wrong",
+    "InvalidSignature": "the secret key is not the access key's, or this machine's clock is wrong",
+    "SignatureDoesNotMatch": "the secret key is not the access key's, or this machine's clock is wrong",
+    "IncompleteSignature": "they are not whole",
+    "MissingAuthenticationToken": "they are not whole",
+    "OptInRequired": "their account may not use the service",
+}
 _REFUSED: tuple[tuple[str, str, str], ...] = (
     ("PasswordResetRequiredException", "", "an administrator asked for a new password: use the pool's reset first"),
     ("UserNotConfirmedException", "", "confirm the user first: aws cognito-idp admin-confirm-sign-up"),
@@ -44,7 +57,7 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
     ("InvalidPasswordException", "", "the pool's password policy wants another one"),
     ("NotAuthorizedException", "", "check user name and password; a temporary password ends after some days"),
 )
-_LATER = ("TooManyRequestsException", "LimitExceededException", "InternalErrorException", "ServiceUnavailable")
+_LATER = ("TooManyRequests", "LimitExceeded", "Throttling", "Internal", "ServiceUnavailable", "RequestTimeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,6 @@ class Login:
         user_pool_id: The pool; its region is where the service is asked.
         client_id: The app client.
         username: The user's name, or an alias that the pool accepts.
-        password: The user's password.
         client_secret: Of app clients that have one.
         is_admin: By ADMIN_USER_PASSWORD_AUTH, with AWS credentials, in the place of USER_PASSWORD_AUTH.
         endpoint_url: A service on this machine in the place of AWS's.
@@ -64,17 +76,17 @@ class Login:
     user_pool_id: str
     client_id: str
     username: str
-    password: str = field(repr=False)
     client_secret: str | None = field(default=None, repr=False)
     is_admin: bool = False
     endpoint_url: str | None = None
 
 
-def logged_in(login: Login, new_password: Callable[[], str]) -> dict[str, Any]:
-    """The tokens of a user, as Cognito's `AuthenticationResult`.
+def logged_in(login: Login, password: Callable[[], str], new_password: Callable[[], str]) -> dict[str, Any]:
+    """The tokens of a user, as Cognito's `AuthenticationResult`. Warns where others could read the password.
 
     Args:
         login: Who logs in where.
+        password: Asked once there is a service to send it to.
         new_password: Asked where the user must choose one, after a first login with a temporary password.
 
     Raises:
@@ -85,7 +97,9 @@ def logged_in(login: Login, new_password: Callable[[], str]) -> dict[str, Any]:
     Source: "AdminInitiateAuth", "InitiateAuth", "RespondToAuthChallenge", Amazon Cognito user pools API Reference.
     """
     service = _Service(login)
-    parameters = {"USERNAME": login.username, "PASSWORD": login.password, **_secret_hash(login, login.username)}
+    if is_unprotected(service.endpoint_url):
+        warn(f"the password goes unprotected to {service.endpoint_url}")
+    parameters = {"USERNAME": login.username, "PASSWORD": password(), **_secret_hash(login, login.username)}
     answer = service.initiate(parameters)
     if answer.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
         answer = service.respond(answer, new_password())
@@ -98,9 +112,9 @@ def logged_in(login: Login, new_password: Callable[[], str]) -> dict[str, Any]:
     return result
 
 
-def is_unprotected(endpoint_url: str | None) -> bool:
+def is_unprotected(endpoint_url: str) -> bool:
     """Whether a password on its way there can be read by others: plain http to another machine."""
-    return not re.match(r"https:|http://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)", endpoint_url or "https:")
+    return not re.match(r"https:|http://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)", endpoint_url)
 
 
 class _Service:
@@ -111,8 +125,10 @@ class _Service:
             import boto3  # 0.2 s, and an extra of its own
             import botocore.exceptions
             from botocore.config import Config
-        except ImportError:
-            raise ConfigurationError("login: needs boto3: pip install 'cognito-verify[cli,aws]'") from None
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] not in ("boto3", "botocore"):
+                raise
+            raise ConfigurationError(f"login: needs {error.name}: pip install 'cognito-verify[cli,aws]'") from None
         self._login = login
         self._errors: Any = botocore.exceptions
         config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
@@ -122,6 +138,11 @@ class _Service:
                 "cognito-idp", region_name=region, endpoint_url=login.endpoint_url, config=config
             )
         )
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the password goes; AWS_ENDPOINT_URL and AWS's configuration files have a say in it as well."""
+        return str(self._client.meta.endpoint_url)
 
     def initiate(self, parameters: Mapping[str, str]) -> _Answer:
         client_id = self._login.client_id
@@ -163,7 +184,7 @@ class _Service:
             return call()
         except self._errors.ClientError as error:
             answer = error.response.get("Error", {})
-            refusal: Exception = _refusal(str(answer.get("Code", "")), str(answer.get("Message", "")))
+            refusal: CognitoVerifyError = _refusal(str(answer.get("Code", "")), str(answer.get("Message", "")))
         except (self._errors.HTTPClientError, self._errors.ConnectionError) as error:
             refusal = ServiceError(f"login: the service cannot be reached ({type(error).__name__})")
         except self._errors.NoCredentialsError:
@@ -183,10 +204,15 @@ def _secret_hash(login: Login, username: str) -> dict[str, str]:
     return {"SECRET_HASH": base64.b64encode(digest).decode()}
 
 
-def _refusal(code: str, message: str) -> Exception:
+def _refusal(code: str, message: str) -> CognitoVerifyError:
     said = f"login: {code}: {message}"
     if code.startswith(_LATER):
         return ServiceError(f"{said}; try again later")
+    for known, fault in _CREDENTIALS.items():
+        if code.startswith(known):
+            return ConfigurationError(
+                f"login: {code}: --admin needs valid AWS credentials, and {fault}; without --admin none are needed"
+            )
     for kind, rows in ((ConfigurationError, _SET_UP), (LoginRefusedError, _REFUSED)):
         for known, words, cure in rows:
             if code.startswith(known) and re.search(words, message, re.IGNORECASE):

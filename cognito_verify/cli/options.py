@@ -6,6 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ import click
 from cognito_verify.cli.explaining import Explainer
 from cognito_verify.cli.given import given_token
 from cognito_verify.cli.words import warn
+from cognito_verify.jwks import JwksCache
 from cognito_verify.pool import UserPool
 
 __all__ = [
@@ -179,7 +181,6 @@ def explainer_of(options: Mapping[str, Any]) -> Explainer[Any]:
         replica_regions=options["replica_regions"],
         resource=options["resource"],
     )
-    started = time.time()
     explainer: Explainer[Any] = Explainer(
         pool,
         token_use=_token_use(options),
@@ -188,7 +189,8 @@ def explainer_of(options: Mapping[str, Any]) -> Explainer[Any]:
         claims=options["claims"] or None,
         max_age=options["max_age"],
         leeway=options["leeway"],
-        clock=lambda: started,  # one moment for all rows
+        jwks_cache=JwksCache(),
+        clock=cache(time.time),  # one moment for all rows: the first that is looked at, when the token is there
     )
     return explainer
 

@@ -16,10 +16,10 @@ from typing import Any
 import click
 
 from cognito_verify.cli.explaining import CHECKS, Explanation, Row
-from cognito_verify.cli.failures import REFUSED, VERIFIED, exit_code
+from cognito_verify.cli.failures import REFUSED, VERIFIED, InterruptedCommandError, UsageError, exit_code
 from cognito_verify.cli.keys_file import compare, fetched_keys, keys_in, write_keys
 from cognito_verify.cli.lab import load_lab
-from cognito_verify.cli.login import Login, is_unprotected, logged_in
+from cognito_verify.cli.login import Login, logged_in
 from cognito_verify.cli.options import (
     client_option,
     endpoint_option,
@@ -46,14 +46,15 @@ from cognito_verify.cli.words import (
     when,
     without_tokens,
 )
-from cognito_verify.errors import CognitoVerifyError, ConfigurationError
+from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.jws import json_object, parse_compact
+from cognito_verify.pool import UserPool
 from cognito_verify.tokens import AccessToken, IdToken
+from cognito_verify.verifier import check_given
 
 __all__ = ["run"]
 
 NAME = "cognito-verify"
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 _UNPROVEN = "NOT VERIFIED: anybody can have written this"
 _COLOURS = {"passed": "green", "failed": "red", "not looked at": "bright_black"}
@@ -70,25 +71,24 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return int(program.main(list(arguments), NAME, standalone_mode=False) or VERIFIED)
     except click.exceptions.Abort:
-        say("interrupted", err=True)
-        return INTERRUPTED
+        return _told(InterruptedCommandError("the command was stopped before it had an answer"), arguments)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         usage = "" if context is None else f"{context.get_usage()}\nSee {context.command_path} --help"
         message = " ".join(error.format_message().split())  # choices come on lines of their own
-        return _told(ConfigurationError(message), arguments, "usage", usage)
+        return _told(UsageError(message), arguments, usage)
     except CognitoVerifyError as error:
         return _told(error, arguments)
 
 
-def _told(error: CognitoVerifyError, arguments: Sequence[str], code: str = "", usage: str = "") -> int:
-    code, message = code or error.code, without_tokens(str(error))  # it may quote what was typed
+def _told(error: CognitoVerifyError, arguments: Sequence[str], usage: str = "") -> int:
+    message = without_tokens(str(error))  # it may quote what was typed
     if "--json" in arguments:
-        say_json({"error": {**error_document(error), "code": code, "message": message}})
+        say_json({"error": {**error_document(error), "message": message}})
     else:
         if usage:
             say(usage, err=True)
-        say(f"{marked(code, 'red')}: {plain(message)}", err=True)
+        say(f"{marked(error.code, 'red')}: {plain(message)}", err=True)
     return exit_code(error)
 
 
@@ -237,7 +237,9 @@ def inspect(*, as_json: bool, **options: Any) -> int:
 
     The exit code 0 says that the token can be read, not that it is good.
     """
-    jws = parse_compact(token_of(options), 1_000_000)
+    raw = token_of(options)
+    check_given(raw)
+    jws = parse_compact(raw, 1_000_000)
     claims = json_object("payload", jws.payload)
     now = time.time()
     times = {name: text for name in TIMES if (text := when(claims.get(name), now))}
@@ -349,11 +351,11 @@ def login(
         raise click.UsageError("expected --password-env or --password-stdin, found both")
     if is_said("client_secret"):
         warn("a secret on the command line stays in the shell's history: COGNITO_CLIENT_SECRET is better")
-    if is_unprotected(options["endpoint_url"]):
-        warn(f"the password goes unprotected to {options['endpoint_url']}")
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _secret("Password", password_env)
+    if options["endpoint_url"] is None:
+        UserPool(pool_id, client_id=client_ids)  # refuses what `verify` would; emulators have ids of any form
     result = logged_in(
-        Login(pool_id, client_ids[0], password=password, is_admin=admin, **options),
+        Login(pool_id, client_ids[0], is_admin=admin, **options),
+        _piped_password if password_stdin else lambda: _secret("Password", password_env),
         lambda: _secret("New password", new_password_env, is_new=True),
     )
     if export:
@@ -364,6 +366,12 @@ def login(
     else:
         say_json(result)
     return VERIFIED
+
+
+def _piped_password() -> str:
+    if sys.stdin is None or sys.stdin.isatty():  # None where it is closed; a terminal would show what is typed
+        raise click.UsageError("--password-stdin: expected a pipe or a file; leave it out to be asked without echo")
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _secret(what: str, variable: str | None, *, is_new: bool = False) -> str:

@@ -82,6 +82,7 @@ def error_document(error: CognitoVerifyError) -> dict[str, Any]:
         "http_status": error.http_status,
         "transient": error.transient,
         "retry_after": error.retry_after,
+        "docs_url": error.docs_url,
     }
 
 

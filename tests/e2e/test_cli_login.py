@@ -17,13 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import boto3
 import pytest
 
-from cognito_verify.cli.login import is_unprotected
+from cognito_verify.cli import login as login_room
+from cognito_verify.cli.failures import exit_code
+from cognito_verify.cli.login import Login, is_unprotected
 from tests.command import SCRIPT, Ended, clean_environment, command_line, in_process
 
 pytestmark = pytest.mark.usefixtures("pool")
@@ -145,9 +148,19 @@ def test_a_password_that_others_could_read_is_warned_of(command: Command) -> Non
         ended = command(*login, url)
         assert ended.code == 3
         assert ("warning: the password goes unprotected" in ended.err) is is_warned_of
-    protected = (None, "https://login.example", "http://localhost:9", "http://[::1]/")
+    protected = ("https://login.example", "http://localhost:9", "http://[::1]/")
     assert not any(map(is_unprotected, protected))
     assert all(map(is_unprotected, ("http://127.0.0.1.example", "http://localhost.example", "http://moto:5000")))
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"])
+def test_the_warning_looks_at_where_the_password_goes_whoever_said_so(
+    command: Command, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://0.0.0.0:9")
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD")
+    assert ended.code == 3
+    assert "warning: the password goes unprotected to http://0.0.0.0:9\n" in ended.err
 
 
 def test_exports_quote_what_a_service_may_send(command: Command) -> None:
@@ -216,6 +229,17 @@ def test_another_challenge_is_named_as_unsupported(command: Command) -> None:
             400, "NotAuthorizedException", "Incorrect username or password.", 1, "check user name", id="password"
         ),
         pytest.param(400, "PasswordResetRequiredException", "Password reset", 1, "use the pool's reset", id="reset"),
+        pytest.param(
+            400, "UserNotConfirmedException", "User is not confirmed.", 1, "confirm the user first", id="unconfirmed"
+        ),
+        pytest.param(
+            400, "AccessDeniedException", "User: x is not authorized to perform: y",
+            2, "AdminInitiateAuth and, for a first login, cognito-idp:AdminRespondToAuthChallenge", id="rights",
+        ),
+        pytest.param(400, "ExpiredTokenException", "t-o-k-e-n", 2, "they have expired", id="session"),
+        pytest.param(
+            400, "InvalidSignatureException", "x-amz-security-token:t-o-k-e-n", 2, "the secret key", id="secret-key"
+        ),
         pytest.param(400, "UserLambdaValidationException", "PreAuth: no\x1b[31m", 1, "no\\x1b[31m", id="else"),
         pytest.param(400, "TooManyRequestsException", "Rate exceeded", 3, "try again later", id="throttled"),
         pytest.param(500, "InternalErrorException", "oops", 3, "try again later", id="internal"),
@@ -229,7 +253,67 @@ def test_what_cognito_answers_is_told_with_its_cure(
     assert ended.code == code
     assert f"login: {kind}: " in ended.err
     assert says in ended.err
+    assert "t-o-k-e-n" not in ended.err  # AWS quotes the request that it could not verify
     assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        ("UnrecognizedClientException", 2, "AWS does not know them"),
+        ("InvalidClientTokenId", 2, "AWS does not know them"),
+        ("RequestExpired", 2, "this machine's clock"),
+        ("SignatureDoesNotMatch", 2, "the secret key is not the access key's"),
+        ("IncompleteSignatureException", 2, "they are not whole"),
+        ("MissingAuthenticationTokenException", 2, "they are not whole"),
+        ("OptInRequired", 2, "their account may not use the service"),
+        ("UserNotFoundException", 1, "is the user in this pool?"),
+        ("InvalidPasswordException", 1, "password policy"),
+        ("LimitExceededException", 3, "try again later"),
+        ("ThrottlingException", 3, "try again later"),
+        ("InternalFailure", 3, "try again later"),
+        ("RequestTimeoutException", 3, "try again later"),
+        ("ServiceUnavailableException", 3, "try again later"),
+    ],
+)
+def test_what_any_service_of_aws_answers_is_told_as_well(kind: str, code: int, says: str) -> None:
+    refusal = login_room._refusal(kind, "...")  # a client for each would take half a minute
+    assert exit_code(refusal) == code
+    assert says in str(refusal)
+
+
+@pytest.mark.parametrize("pool_id", ["here", "us-east-1", "us-east-1_", "eu-west-1_A/../B"])
+def test_what_is_no_pool_is_refused_as_by_verify(command: Command, pool_id: str) -> None:
+    login = command("login", "--username", USER, "--password-env", "PASSWORD", "--json", "--pool", pool_id)
+    verify = command("verify", "--json", "--pool", pool_id, stdin="x.y.z")
+    assert login.code == verify.code == 2
+    assert login.document == verify.document
+
+
+def test_an_emulators_pool_has_an_id_of_any_form(command: Command) -> None:
+    with service_that_answers((200, {"AuthenticationResult": {"AccessToken": "a"}})) as (url, _):
+        emulated = ["--pool", "local_1a2b", "--endpoint-url", url]
+        assert command("login", "--username", USER, "--password-env", "PASSWORD", *emulated).code == 0
+
+
+def test_a_login_is_signed_for_the_region_of_its_pool(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    with service_that_answers((200, {"AuthenticationResult": {"AccessToken": "a"}})) as (url, asked):
+        options = ["--pool", "eu-west-1_AbCdEfGhI", "--admin", "--endpoint-url", url]
+        assert command("login", "--username", USER, "--password-env", "PASSWORD", *options).code == 0
+    assert "/eu-west-1/cognito-idp/aws4_request" in asked[0]["Authorization"]
+    assert asked[0]["UserPoolId"] == "eu-west-1_AbCdEfGhI"
+
+
+def test_a_service_that_says_nothing_is_not_waited_for_long(pool: Pool) -> None:
+    config = login_room._Service(Login(pool.pool_id, pool.client_id, USER))._client.meta.config  # no test waits for it
+    assert (config.connect_timeout, config.read_timeout) == (10, 10)
+    assert config.retries["total_max_attempts"] == 1
+
+
+def test_no_repr_of_a_login_holds_its_secret() -> None:
+    assert "hush" not in repr(Login("us-east-1_AbCdEfGhI", "client", USER, client_secret="hush"))
 
 
 def test_the_secret_hash_is_of_the_users_own_name_in_the_answer_to_a_challenge(command: Command) -> None:
@@ -281,7 +365,17 @@ def test_a_service_out_of_reach_and_one_that_is_none(command: Command, monkeypat
     monkeypatch.setitem(sys.modules, "boto3", None)
     ended = command(*login)
     assert ended.code == 2
-    assert "pip install 'cognito-verify[cli,aws]'" in ended.document["error"]["message"]
+    assert "needs boto3: pip install 'cognito-verify[cli,aws]'" in ended.document["error"]["message"]
+
+
+def test_a_broken_boto3_is_not_taken_for_a_missing_extra(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "boto3.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "boto3")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        command("login", "--username", USER, "--password-env", "PASSWORD")
 
 
 @pytest.mark.parametrize(
@@ -302,6 +396,23 @@ def test_a_contradiction_is_a_usage_error(command: Command, pool: Pool, options:
 def test_a_password_that_is_not_there_is_a_usage_error(command: Command) -> None:
     assert command("login", "--username", USER, "--password-env", "NO_PASSWORD").code == 2
     assert command("login", "--username", USER).code == 2
+
+
+@pytest.mark.parametrize("redirection", ["<&-", '<"$TERMINAL"'], ids=["closed", "terminal"])
+def test_a_password_is_piped_in_or_asked_for_without_echo(pool: Pool, redirection: str) -> None:
+    leader, follower = pty.openpty()
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *command_line("login", "--username", USER, "--password-stdin")],
+        capture_output=True,
+        text=True,
+        env=clean_environment(**pool.environment, TERMINAL=os.ttyname(follower)),
+        timeout=60,
+        check=False,
+    )
+    os.close(leader)
+    os.close(follower)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--password-stdin: expected a pipe or a file" in done.stderr
 
 
 def test_a_login_is_piped_into_verify(pool: Pool) -> None:
@@ -390,14 +501,15 @@ def service_that_answers(*answers: tuple[int, dict[str, Any]]) -> Iterator[tuple
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append({**body, "Authorization": self.headers.get("Authorization", "")})
             status, document = answers[len(asked) - 1]
-            body = json.dumps(document).encode()
+            answer = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
 
         def log_message(self, *arguments: object) -> None:
             pass
