@@ -93,9 +93,16 @@ def write_keys(keys: KeySet, path: str) -> None:
     """Put the keys into the file's place in one step: whoever reads it meanwhile finds the old ones or the new ones.
 
     Raises:
-        ConfigurationError: The file cannot be written; what was there is as it was.
+        ConfigurationError: The file cannot be written, or is no file; what was there is as it was.
     """
-    target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    target = Path(path)
+    # A link is not followed: in a directory that others may write to, it is theirs to say where it leads.
+    is_device = Path(os.path.realpath(path)).parts[:2] in (("/", "dev"), ("/", "proc"))
+    if is_device or target.is_symlink() or (target.exists() and not target.is_file()):
+        raise ConfigurationError(
+            f"--output: {path!r} cannot be written: expected a regular file or none yet, found something that would be "
+            "replaced; name the file that a link leads to, and - for standard output"
+        )
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o644  # keys are public
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -49,11 +49,13 @@ def _client_ids(_context: click.Context, _option: click.Parameter, values: tuple
 
 
 def _claims(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    claims = {}
+    claims: dict[str, Any] = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not (name and equals):
             raise click.BadParameter("expected NAME=VALUE, such as email_verified=true")
+        if name in claims:
+            raise click.BadParameter("expected one value for a claim, found several: a claim has one value")
         try:
             claims[name] = json.loads(text)
         except ValueError:

@@ -479,8 +479,10 @@ def test_a_broken_boto3_is_not_taken_for_a_missing_extra(
     (tmp_path / "boto3.py").write_text("import no_such_module\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "boto3")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        command("login", "--username", USER, "--password-env", "PASSWORD")
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD")
+    assert ended.code == 70
+    assert "(ModuleNotFoundError)" in ended.err
+    assert "needs boto3" not in ended.err
 
 
 @pytest.mark.parametrize(
@@ -496,6 +498,14 @@ def test_a_contradiction_is_a_usage_error(command: Command, pool: Pool, options:
     ended = command("login", "--username", USER, "--password-env", "PASSWORD", *given, *options)
     assert ended.code == 2
     assert says in ended.err + ended.out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+def test_a_password_in_the_wrong_place_is_not_shown(command: Command, form: list[str]) -> None:
+    ended = command("login", "--username", USER, "--password-stdin", "hunter2secret", *form, stdin="x\n")
+    assert ended.code == 2
+    assert "expected no argument beside the options" in ended.out + ended.err
+    assert "hunter2" not in ended.out + ended.err
 
 
 def test_a_password_that_is_not_there_is_a_usage_error(command: Command) -> None:
