@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cognito_verify import CognitoVerifier
 from cognito_verify.cli import failures, main
 from cognito_verify.cli.keys_file import fetched_keys, write_keys
 from cognito_verify.cli.program import program, run
@@ -176,10 +177,29 @@ def test_a_second_value_for_a_claim_drops_no_requirement(command: Command) -> No
 
 
 def test_without_a_client_nothing_is_accepted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COGNITO_CLIENT_ID", " , ")
+    monkeypatch.setenv("COGNITO_CLIENT_ID", "")
     ended = command("verify", stdin=POOL.access_token())
     assert ended.code == 2
     assert "--any-client" in ended.err
+
+
+@pytest.mark.parametrize("value", [" , ", "test-client,", "test-client another", "test-client, an other"])
+def test_the_variable_of_clients_is_read_as_by_from_env(
+    command: Command, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("COGNITO_CLIENT_ID", value)
+    ended = command("verify", stdin=POOL.access_token())
+    assert ended.code == 2
+    assert "client_id: expected a string without spaces" in ended.err
+    with pytest.raises(ConfigurationError, match="expected a string without spaces"):
+        CognitoVerifier.from_env()
+
+
+def test_a_refused_url_is_told_without_its_query(command: Command) -> None:
+    ended = command("verify", "--jwks-uri", "http://evil.example/x?sig=hush", stdin=POOL.access_token())
+    assert ended.code == 2
+    assert "http://evil.example/x?(not shown)" in ended.err
+    assert "hush" not in ended.err
 
 
 def test_a_missing_setting_names_its_variable(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,6 +388,14 @@ def test_what_a_token_says_cannot_reach_the_terminal_as_it_is(
     assert "\\x1b" in text or "\\u001b" in text
     assert all(one.isprintable() or one == "\n" for one in text)
     assert "gpj." in text
+
+
+@pytest.mark.parametrize("unseen", "\u3164\u115f\u1160\u2800\u034f\ufe00\ufe0f\U000e0100\U000e01ef\u202e\u200b")
+def test_letters_that_nobody_sees_are_shown_escaped(command: Command, unseen: str) -> None:
+    ended = command("verify", stdin=POOL.access_token(username=f"ad{unseen}a"))
+    assert ended.code == 0
+    assert f"ad{ascii(unseen)[1:-1]}a" in ended.out.replace("\\\\", "\\")
+    assert unseen not in ended.out
 
 
 def test_a_terminal_that_cannot_show_a_letter_is_no_reason_to_fail() -> None:
@@ -586,6 +614,15 @@ def test_a_file_without_keys_cannot_be_checked(command: Command, content: str | 
     if content is not None:
         Path("mine.json").write_text(content)
     assert command("jwks", "--check", "mine.json").code == 2
+
+
+def test_only_a_file_of_a_bounded_length_is_checked(command: Command) -> None:
+    os.mkfifo("fifo")
+    Path("long.json").write_text(json.dumps(POOL.jwks) + " " * 600_000)
+    for path, says in {"fifo": "a regular file", "/dev/zero": "a regular file", "long.json": "more than"}.items():
+        ended = command("jwks", "--check", path)
+        assert ended.code == 2
+        assert says in ended.err
 
 
 def test_jwks_either_writes_or_checks(command: Command) -> None:

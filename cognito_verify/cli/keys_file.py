@@ -15,6 +15,8 @@ from cognito_verify.pool import UserPool
 
 __all__ = ["Comparison", "compare", "fetched_keys", "keys_in", "write_keys"]
 
+_MAX_BYTES = 512 * 1_024  # a pool's keys take one or two thousand
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -69,9 +71,14 @@ def keys_in(path: str) -> KeySet:
         ConfigurationError: There is none.
     """
     try:
-        content = Path(path).read_bytes()
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for, a device may never end
+            raise ConfigurationError(f"jwks: expected a regular file, found {path!r}")
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"jwks: expected a file that can be read, found {path!r} ({error.strerror})") from None
+    if len(content) > _MAX_BYTES:
+        raise ConfigurationError(f"jwks: expected a pool's keys, found more than {_MAX_BYTES} bytes in {path!r}")
     keys = KeySet.from_jwks(content)
     if not keys:
         raise ConfigurationError(f"jwks: expected a pool's keys, found no usable RS256 key in {path!r}")

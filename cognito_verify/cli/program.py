@@ -57,6 +57,7 @@ __all__ = ["run"]
 
 NAME = "cognito-verify"
 
+_PASSWORD_CHARACTERS = 4_096  # Cognito takes 256
 _UNPROVEN = "NOT VERIFIED: anybody can have written this"
 _COLOURS = {"passed": "green", "failed": "red", "not looked at": "bright_black"}
 _MARKS = {"passed": "ok", "failed": "FAILED", "not looked at": "-"}
@@ -390,7 +391,10 @@ def login(
 def _piped_password() -> str:
     if sys.stdin is None or sys.stdin.isatty():  # None where it is closed; a terminal would show what is typed
         raise click.UsageError("--password-stdin: expected a pipe or a file; leave it out to be asked without echo")
-    return sys.stdin.readline().rstrip("\r\n")
+    line = sys.stdin.readline(_PASSWORD_CHARACTERS + 1)
+    if len(line) > _PASSWORD_CHARACTERS:
+        raise click.UsageError(f"--password-stdin: expected a line of at most {_PASSWORD_CHARACTERS} characters")
+    return line.rstrip("\r\n")
 
 
 def _secret(what: str, variable: str | None, *, is_new: bool = False) -> str:

@@ -126,6 +126,9 @@ def test_a_user_logs_in_and_the_tokens_verify(
 def test_a_password_comes_from_standard_input(command: Command) -> None:
     assert command("login", "--username", USER, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
     assert command("login", "--username", USER, "--password-stdin", stdin="wrong\n").code == 1
+    ended = command("login", "--username", USER, "--password-stdin", stdin="x" * 5_000)
+    assert ended.code == 2
+    assert "a line of at most 4096 characters" in ended.err
 
 
 def test_exports_are_lines_for_a_shell(command: Command) -> None:
