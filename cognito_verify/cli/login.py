@@ -164,19 +164,20 @@ class _Service:
         self._secrets = [login.client_secret or ""]
         config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
         region = login.user_pool_id.partition("_")[0]
-        session = boto3.session.Session()
-        self._client = self._made(session, region, config)
+        session = self._set_up(boto3.session.Session)
+        options = {"region_name": region, "endpoint_url": login.endpoint_url}
+        self._client = self._set_up(lambda: session.client("cognito-idp", **options, config=config))
         parts = urlsplit(self.endpoint_url)
         if "@" in parts.netloc:
             raise ConfigurationError("login: expected an endpoint URL without a user name, found one with it")
         if _is_loopback(parts.hostname):
             # A proxy of the environment is for other machines: it would get the password.
-            self._client = self._made(session, region, config.merge(Config(proxies={})))
+            config = config.merge(Config(proxies={}))
+            self._client = self._set_up(lambda: session.client("cognito-idp", **options, config=config))
 
-    def _made(self, session: Any, region: str, config: Any) -> Any:
-        url = self._login.endpoint_url
+    def _set_up(self, make: Callable[[], Any]) -> Any:
         try:
-            return session.client("cognito-idp", region_name=region, endpoint_url=url, config=config)
+            return make()
         except self._errors.BotoCoreError as error:
             refusal = ConfigurationError(f"login: {type(error).__name__}: {error}")
         except ValueError:  # it quotes the URL, in which there may be a password
@@ -250,6 +251,8 @@ class _Service:
             refusal = ConfigurationError(
                 "login: --admin needs AWS credentials and found none; without it none are needed"
             )
+        except self._errors.BotoCoreError as error:
+            refusal = ConfigurationError(f"login: {type(error).__name__}: {self.quoted(str(error))}")
         except (
             self._parser_error,
             AttributeError,
@@ -259,8 +262,6 @@ class _Service:
             ValueError,
         ):  # botocore takes it on trust that an answer has the form of one
             refusal = _no_answer_of_cognito("an answer of its form")
-        except self._errors.BotoCoreError as error:
-            refusal = ConfigurationError(f"login: {type(error).__name__}: {self.quoted(str(error))}")
         raise refusal
 
 

@@ -170,6 +170,17 @@ def test_an_endpoint_with_a_user_name_is_refused_and_not_shown(
     assert "hush" not in ended.err
 
 
+def test_what_boto3_refuses_is_a_configuration_error(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = ["login", "--username", USER, "--password-env", "PASSWORD"]
+    ended = command(*login, "--client-id", " ", "--endpoint-url", "http://127.0.0.1:9")
+    assert ended.code == 2
+    assert "login: ParamValidationError: " in ended.err
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    ended = command(*login)
+    assert ended.code == 2
+    assert "login: ProfileNotFound: " in ended.err
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_proxy_gets_no_password_that_is_for_this_machine(
     command: Command, monkeypatch: pytest.MonkeyPatch, host: str
