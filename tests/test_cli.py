@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cognito_verify import CognitoVerifier
 from cognito_verify.cli import failures, main
 from cognito_verify.cli.keys_file import fetched_keys, write_keys
 from cognito_verify.cli.program import program, run
@@ -156,7 +157,8 @@ def test_options_stand_over_the_environment(command: Command) -> None:
     Path("other.json").write_text(json.dumps(OTHER_POOL.jwks))
     options = ["--pool", "eu-west-1_Other1", "--client-id", "mine", "--jwks", "other.json"]
     assert command("verify", *options, stdin=raw).code == 0
-    options += ["--resource", "r", "--claim", "email_verified=true", "--claim", "level=high"]
+    options += ["--resource", "r", "--claim", "email_verified=true"]
+    assert command("verify", *options, "--claim", "level=high", stdin=raw).code == 0
     assert command("verify", *options, "--replica-region", "eu-west-2", stdin=raw).code == 0
     assert command("verify", *options, "--max-age", "60", "--json", stdin=raw).document["error"]["code"] == (
         "reauthentication_required"
@@ -167,11 +169,37 @@ def test_options_stand_over_the_environment(command: Command) -> None:
     assert command("verify", stdin=POOL.access_token(client_id="another")).code == 0
 
 
+def test_a_second_value_for_a_claim_drops_no_requirement(command: Command) -> None:
+    raw = POOL.access_token(level="low")
+    ended = command("verify", "--claim", "level=high", "--claim", "level=low", stdin=raw)
+    assert ended.code == 2
+    assert "expected one value for a claim" in ended.err
+
+
 def test_without_a_client_nothing_is_accepted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COGNITO_CLIENT_ID", " , ")
+    monkeypatch.setenv("COGNITO_CLIENT_ID", "")
     ended = command("verify", stdin=POOL.access_token())
     assert ended.code == 2
     assert "--any-client" in ended.err
+
+
+@pytest.mark.parametrize("value", [" , ", "test-client,", "test-client another", "test-client, an other"])
+def test_the_variable_of_clients_is_read_as_by_from_env(
+    command: Command, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("COGNITO_CLIENT_ID", value)
+    ended = command("verify", stdin=POOL.access_token())
+    assert ended.code == 2
+    assert "client_id: expected a string without spaces" in ended.err
+    with pytest.raises(ConfigurationError, match="expected a string without spaces"):
+        CognitoVerifier.from_env()
+
+
+def test_a_refused_url_is_told_without_its_query(command: Command) -> None:
+    ended = command("verify", "--jwks-uri", "http://evil.example/x?sig=hush", stdin=POOL.access_token())
+    assert ended.code == 2
+    assert "http://evil.example/x?(not shown)" in ended.err
+    assert "hush" not in ended.err
 
 
 def test_a_missing_setting_names_its_variable(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +257,7 @@ def test_json_without_the_token_is_a_usage_error(command: Command, stdin: str, s
 def test_what_is_no_token_is_refused(command: Command, stdin: str | bytes) -> None:
     ended = command("verify", "--json", stdin=stdin)
     assert (ended.code, ended.document["error"]["code"]) == (1, "malformed_token")
+    assert ended.document["verified"] is False
 
 
 def test_a_file_and_a_variable_hold_a_token(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,6 +390,14 @@ def test_what_a_token_says_cannot_reach_the_terminal_as_it_is(
     assert "gpj." in text
 
 
+@pytest.mark.parametrize("unseen", "\u3164\u115f\u1160\u2800\u034f\ufe00\ufe0f\U000e0100\U000e01ef\u202e\u200b")
+def test_letters_that_nobody_sees_are_shown_escaped(command: Command, unseen: str) -> None:
+    ended = command("verify", stdin=POOL.access_token(username=f"ad{unseen}a"))
+    assert ended.code == 0
+    assert f"ad{ascii(unseen)[1:-1]}a" in ended.out.replace("\\\\", "\\")
+    assert unseen not in ended.out
+
+
 def test_a_terminal_that_cannot_show_a_letter_is_no_reason_to_fail() -> None:
     raw = POOL.sign(POOL.header(), {"name": "Ада"})
     ended = as_process("inspect", stdin=raw, env={"PYTHONIOENCODING": "latin-1"})
@@ -476,12 +513,10 @@ def test_a_pools_keys_are_written_and_serve_as_jwks(command: Command, published:
     pool, _ = published
     Path("mine.json").write_text("before")
     Path("mine.json").chmod(0o600)
-    Path("link.json").symlink_to("mine.json")
-    ended = command("jwks", "--output", "link.json")
-    assert (ended.code, ended.out) == (0, "2 keys written to link.json\n")
+    ended = command("jwks", "--output", "mine.json")
+    assert (ended.code, ended.out) == (0, "2 keys written to mine.json\n")
     assert KeySet.from_jwks(Path("mine.json").read_text()).is_same(KeySet.from_jwks(pool.jwks))
     assert Path("mine.json").stat().st_mode & 0o777 == 0o600
-    assert Path("link.json").is_symlink()
     assert command("verify", "--jwks", "mine.json", stdin=pool.access_token()).code == 0
     assert command("jwks", "--json", "--output", "new.json").document == {
         "file": "new.json",
@@ -511,6 +546,41 @@ def test_a_file_that_cannot_be_written_is_a_configuration_error(command: Command
         assert ended.code == 2
         assert "cannot be written" in ended.err
     assert sorted(path.name for path in Path().iterdir()) == ["directory", "keys.json"]
+
+
+@pytest.mark.usefixtures("command", "published")
+def test_what_is_no_file_is_not_replaced_by_one(command: Command) -> None:
+    os.mkfifo("fifo")
+    Path("link.json").symlink_to("keys.json")
+    Path("dangling.json").symlink_to("nowhere.json")
+    Path("dev").symlink_to("/dev")
+    before = Path("keys.json").read_text()
+    for path in ("fifo", "link.json", "dangling.json", "/dev/none/keys.json", "dev/none.json", "/proc/none.json"):
+        ended = command("jwks", "--output", path)
+        assert ended.code == 2
+        assert "cannot be written: expected a regular file or none yet" in ended.err
+    assert Path("fifo").is_fifo()
+    assert Path("link.json").is_symlink()
+    assert Path("keys.json").read_text() == before
+    assert not Path("nowhere.json").exists()
+
+
+def test_a_hyphen_is_standard_output(command: Command, published: tuple[FakeUserPool, Any]) -> None:
+    pool, _ = published
+    ended = command("jwks", "--output", "-")
+    assert ended.code == 0
+    assert KeySet.from_jwks(ended.out).is_same(KeySet.from_jwks(pool.jwks))
+    assert not Path("-").exists()
+
+
+@pytest.mark.usefixtures("command", "published")
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["words", "json"])
+def test_a_path_that_looks_like_a_token_is_not_shown(command: Command, as_json: list[str]) -> None:
+    raw = f"eyJ{'a' * WINDOW}.{'b' * WINDOW}.{'c' * WINDOW}"
+    for option in ("--output", "--check"):
+        ended = command("jwks", option, raw, *as_json)
+        assert ended.code == 0
+        assert "aaaa" not in ended.out + ended.err
 
 
 def test_check_says_whether_a_file_is_current(command: Command, published: tuple[FakeUserPool, Any]) -> None:
@@ -544,6 +614,15 @@ def test_a_file_without_keys_cannot_be_checked(command: Command, content: str | 
     if content is not None:
         Path("mine.json").write_text(content)
     assert command("jwks", "--check", "mine.json").code == 2
+
+
+def test_only_a_file_of_a_bounded_length_is_checked(command: Command) -> None:
+    os.mkfifo("fifo")
+    Path("long.json").write_text(json.dumps(POOL.jwks) + " " * 600_000)
+    for path, says in {"fifo": "a regular file", "/dev/zero": "a regular file", "long.json": "more than"}.items():
+        ended = command("jwks", "--check", path)
+        assert ended.code == 2
+        assert says in ended.err
 
 
 def test_jwks_either_writes_or_checks(command: Command) -> None:
@@ -701,6 +780,14 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert "_COGNITO_VERIFY_COMPLETE=bash_complete" in source
 
 
+def test_a_completion_that_was_left_in_the_environment_verifies_nothing(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_COGNITO_VERIFY_COMPLETE", "bash_source")
+    assert command("verify", stdin=POOL.access_token(expires_in=-1)).code == 1
+    assert "_COGNITO_VERIFY_COMPLETE" in command().out
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_complete_as_well(shell: str) -> None:
     def completed(words: str, incomplete: str) -> list[str]:
@@ -773,18 +860,31 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     ) as process:
         os.close(writer)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 70  # 1 would be a refusal
     assert said == ""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no full device")
-def test_a_fault_of_the_system_is_not_hidden() -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_fault_of_the_system_is_neither_hidden_nor_a_refusal(is_told: bool) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            command_line("--version"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            command_line("--version"),
+            stdout=full,
+            stderr=subprocess.PIPE if is_told else full,
+            text=True,
+            timeout=60,
+            check=False,
         )
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
+    assert done.returncode in (70, 120)  # 120: Python's own, once it cannot flush either
+    if is_told:
+        assert done.stderr.startswith("fault: the command failed (OSError)")
+
+
+def test_a_fault_of_the_command_is_one_line_that_quotes_nothing(command: Command) -> None:
+    ended = command("verify", "--claim", f"a={'[' * 100_000}", stdin=POOL.access_token())
+    assert (ended.code, ended.out) == (70, "")
+    assert ended.err == "fault: the command failed (RecursionError), and says nothing else\n"
 
 
 def test_a_long_word_is_looked_through_at_once(command: Command) -> None:

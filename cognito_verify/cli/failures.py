@@ -6,6 +6,7 @@ from cognito_verify.errors import CognitoVerifyError, ConfigurationError, KeysUn
 
 __all__ = [
     "CONFIGURATION",
+    "FAULT",
     "INTERRUPTED",
     "REFUSED",
     "UNAVAILABLE",
@@ -21,6 +22,7 @@ VERIFIED = 0
 REFUSED = 1
 CONFIGURATION = 2  # usage as well, as click has it
 UNAVAILABLE = 3
+FAULT = 70  # of the command itself: EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 _PAGE = "docs/reference/command-line.md"

@@ -15,6 +15,8 @@ from cognito_verify.pool import UserPool
 
 __all__ = ["Comparison", "compare", "fetched_keys", "keys_in", "write_keys"]
 
+_MAX_BYTES = 512 * 1_024  # a pool's keys take one or two thousand
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -69,9 +71,14 @@ def keys_in(path: str) -> KeySet:
         ConfigurationError: There is none.
     """
     try:
-        content = Path(path).read_bytes()
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for, a device may never end
+            raise ConfigurationError(f"jwks: expected a regular file, found {path!r}")
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"jwks: expected a file that can be read, found {path!r} ({error.strerror})") from None
+    if len(content) > _MAX_BYTES:
+        raise ConfigurationError(f"jwks: expected a pool's keys, found more than {_MAX_BYTES} bytes in {path!r}")
     keys = KeySet.from_jwks(content)
     if not keys:
         raise ConfigurationError(f"jwks: expected a pool's keys, found no usable RS256 key in {path!r}")
@@ -93,9 +100,16 @@ def write_keys(keys: KeySet, path: str) -> None:
     """Put the keys into the file's place in one step: whoever reads it meanwhile finds the old ones or the new ones.
 
     Raises:
-        ConfigurationError: The file cannot be written; what was there is as it was.
+        ConfigurationError: The file cannot be written, or is no file; what was there is as it was.
     """
-    target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    target = Path(path)
+    # A link is not followed: in a directory that others may write to, it is theirs to say where it leads.
+    is_device = Path(os.path.realpath(path)).parts[:2] in (("/", "dev"), ("/", "proc"))
+    if is_device or target.is_symlink() or (target.exists() and not target.is_file()):
+        raise ConfigurationError(
+            f"--output: {path!r} cannot be written: expected a regular file or none yet, found something that would be "
+            "replaced; name the file that a link leads to, and - for standard output"
+        )
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o644  # keys are public
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

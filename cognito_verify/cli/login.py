@@ -8,17 +8,26 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from cognito_verify.cli.failures import LoginRefusedError, ServiceError
 from cognito_verify.cli.words import warn
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError
+from cognito_verify.pool import UserPool
 
 __all__ = ["Login", "is_unprotected", "logged_in"]
 
 _T = TypeVar("_T")
 _Answer = Mapping[str, Any]
 _SECONDS = 10  # to connect, and to wait for an answer
+_TOKENS = ("AccessToken", "IdToken", "RefreshToken")
+_TOKEN = (
+    r"[A-Za-z0-9_.+/=~-]+"  # base64 of both alphabets and RFC 6750's b64token: nothing that a shell or terminal heeds
+)
+_SESSION_CHARACTERS = 20  # at least, of a challenge's Session ("RespondToAuthChallenge", API Reference)
+_SAID_CHARACTERS = 300  # of what a service says; Cognito's own messages are shorter
 
 # Of what Cognito answers: its code, words of its message, and what to do about it. The first that fits is said.
 _SET_UP: tuple[tuple[str, str, str], ...] = (
@@ -99,22 +108,41 @@ def logged_in(login: Login, password: Callable[[], str], new_password: Callable[
     service = _Service(login)
     if is_unprotected(service.endpoint_url):
         warn(f"the password goes unprotected to {service.endpoint_url}")
-    parameters = {"USERNAME": login.username, "PASSWORD": password(), **_secret_hash(login, login.username)}
-    answer = service.initiate(parameters)
+    answer = service.initiate(password())
     if answer.get("ChallengeName") == "NEW_PASSWORD_REQUIRED":
         answer = service.respond(answer, new_password())
     if "ChallengeName" in answer:
         raise LoginRefusedError(
-            f"login: the pool asks for {answer['ChallengeName']!r}, which this command does not answer; "
-            "it answers NEW_PASSWORD_REQUIRED alone. Use a user without it, or your own client"
+            f"login: the pool asks for {service.quoted(str(answer['ChallengeName']))!r}, which this command does not "
+            "answer; it answers NEW_PASSWORD_REQUIRED alone. Use a user without it, or your own client"
         )
-    result: dict[str, Any] = answer["AuthenticationResult"]
+    return _result(answer)
+
+
+def _result(answer: _Answer) -> dict[str, Any]:
+    """The tokens, each of which goes to a shell or a terminal: whoever answered may be no Cognito."""
+    result = answer.get("AuthenticationResult")
+    if not (isinstance(result, dict) and "AccessToken" in result):
+        raise _no_answer_of_cognito("an AuthenticationResult with tokens")
+    for name in _TOKENS:
+        if name in result and not (isinstance(result[name], str) and re.fullmatch(_TOKEN, result[name])):
+            raise _no_answer_of_cognito(f"a token in {name}")
     return result
+
+
+def _no_answer_of_cognito(expected: str) -> ServiceError:
+    return ServiceError(f"login: expected {expected}, found what Cognito does not answer: is that its service?")
 
 
 def is_unprotected(endpoint_url: str) -> bool:
     """Whether a password on its way there can be read by others: plain http to another machine."""
-    return not re.match(r"https:|http://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)", endpoint_url)
+    try:
+        UserPool(
+            "us-east-1_A", client_id=None, jwks_uri=endpoint_url
+        )  # any pool: its rule for keys is that for passwords
+    except ConfigurationError:
+        return True
+    return False
 
 
 class _Service:
@@ -125,27 +153,52 @@ class _Service:
             import boto3  # 0.2 s, and an extra of its own
             import botocore.exceptions
             from botocore.config import Config
+            from botocore.parsers import ResponseParserError
         except ModuleNotFoundError as error:
             if str(error.name).partition(".")[0] not in ("boto3", "botocore"):
                 raise
             raise ConfigurationError(f"login: needs {error.name}: pip install 'cognito-verify[cli,aws]'") from None
         self._login = login
         self._errors: Any = botocore.exceptions
+        self._parser_error = ResponseParserError
+        self._secrets = [login.client_secret or ""]
         config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
         region = login.user_pool_id.partition("_")[0]
-        self._client: Any = self._told(
-            lambda: boto3.session.Session().client(
-                "cognito-idp", region_name=region, endpoint_url=login.endpoint_url, config=config
-            )
-        )
+        session = self._set_up(boto3.session.Session)
+        options = {"region_name": region, "endpoint_url": login.endpoint_url}
+        self._client = self._set_up(lambda: session.client("cognito-idp", **options, config=config))
+        parts = urlsplit(self.endpoint_url)
+        if "@" in parts.netloc:
+            raise ConfigurationError("login: expected an endpoint URL without a user name, found one with it")
+        if _is_loopback(parts.hostname):
+            # A proxy of the environment is for other machines: it would get the password.
+            config = config.merge(Config(proxies={}))
+            self._client = self._set_up(lambda: session.client("cognito-idp", **options, config=config))
+
+    def _set_up(self, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except self._errors.BotoCoreError as error:
+            refusal = ConfigurationError(f"login: {type(error).__name__}: {error}")
+        except ValueError:  # it quotes the URL, in which there may be a password
+            refusal = ConfigurationError("login: expected the URL of a service in --endpoint-url or AWS_ENDPOINT_URL")
+        raise refusal
 
     @property
     def endpoint_url(self) -> str:
         """Where the password goes; AWS_ENDPOINT_URL and AWS's configuration files have a say in it as well."""
         return str(self._client.meta.endpoint_url)
 
-    def initiate(self, parameters: Mapping[str, str]) -> _Answer:
-        client_id = self._login.client_id
+    def quoted(self, text: str) -> str:
+        """What the service says, for a message: cut short, and without the secrets that it may echo."""
+        secrets = "|".join(map(re.escape, sorted(filter(None, self._secrets), key=len, reverse=True)))
+        text = re.sub(secrets, "(not shown)", text) if secrets else text
+        return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]}..."
+
+    def initiate(self, password: str) -> _Answer:
+        self._secrets.append(password)
+        username, client_id = self._login.username, self._login.client_id
+        parameters = {"USERNAME": username, "PASSWORD": password, **_secret_hash(self._login, username)}
         if self._login.is_admin:
             return self._told(
                 lambda: self._client.admin_initiate_auth(
@@ -162,12 +215,16 @@ class _Service:
         )
 
     def respond(self, challenge: _Answer, new_password: str) -> _Answer:
+        self._secrets.append(new_password)
         # The user's own name, where the login was by an alias such as an e-mail address.
-        username = challenge.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", self._login.username)
+        username = (challenge.get("ChallengeParameters") or {}).get("USER_ID_FOR_SRP", self._login.username)
+        session = challenge.get("Session")
+        if not (isinstance(username, str) and isinstance(session, str) and len(session) >= _SESSION_CHARACTERS):
+            raise _no_answer_of_cognito("a challenge with a Session")
         answers = {
             "ClientId": self._login.client_id,
             "ChallengeName": challenge["ChallengeName"],
-            "Session": challenge["Session"],
+            "Session": session,
             "ChallengeResponses": {
                 "USERNAME": username,
                 "NEW_PASSWORD": new_password,
@@ -180,20 +237,36 @@ class _Service:
         return self._told(lambda: self._client.respond_to_auth_challenge(**answers))
 
     def _told(self, call: Callable[[], _T]) -> _T:
+        refusal: CognitoVerifyError
         try:
             return call()
         except self._errors.ClientError as error:
-            answer = error.response.get("Error", {})
-            refusal: CognitoVerifyError = _refusal(str(answer.get("Code", "")), str(answer.get("Message", "")))
+            answer = error.response["Error"]
+            code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            refusal = _refusal(self.quoted(code), message, status, self.quoted(message))
         except (self._errors.HTTPClientError, self._errors.ConnectionError) as error:
             refusal = ServiceError(f"login: the service cannot be reached ({type(error).__name__})")
         except self._errors.NoCredentialsError:
             refusal = ConfigurationError(
                 "login: --admin needs AWS credentials and found none; without it none are needed"
             )
-        except (self._errors.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-            refusal = ConfigurationError(f"login: {type(error).__name__}: {error}")
+        except self._errors.BotoCoreError as error:
+            refusal = ConfigurationError(f"login: {type(error).__name__}: {self.quoted(str(error))}")
+        except (
+            self._parser_error,
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):  # botocore takes it on trust that an answer has the form of one
+            refusal = _no_answer_of_cognito("an answer of its form")
         raise refusal
+
+
+def _is_loopback(host: str | None) -> bool:
+    return host is not None and not is_unprotected(f"http://[{host}]" if ":" in host else f"http://{host}")
 
 
 def _secret_hash(login: Login, username: str) -> dict[str, str]:
@@ -204,15 +277,18 @@ def _secret_hash(login: Login, username: str) -> dict[str, str]:
     return {"SECRET_HASH": base64.b64encode(digest).decode()}
 
 
-def _refusal(code: str, message: str) -> CognitoVerifyError:
-    said = f"login: {code}: {message}"
-    if code.startswith(_LATER):
-        return ServiceError(f"{said}; try again later")
+def _refusal(code: str, message: str, status: int, shown: str) -> CognitoVerifyError:
+    """Ours for an error of the service; of its message, `shown` is what may be said."""
+    said = f"login: {code}: {shown}"
     for known, fault in _CREDENTIALS.items():
         if code.startswith(known):
             return ConfigurationError(
                 f"login: {code}: --admin needs valid AWS credentials, and {fault}; without --admin none are needed"
             )
+    if code.startswith(_LATER) or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ServiceError(f"{said}; try again later")
+    if code.isdecimal():  # the status itself, where the body names no error
+        return _no_answer_of_cognito("an error by name")
     for kind, rows in ((ConfigurationError, _SET_UP), (LoginRefusedError, _REFUSED)):
         for known, words, cure in rows:
             if code.startswith(known) and re.search(words, message, re.IGNORECASE):

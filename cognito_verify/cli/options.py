@@ -35,6 +35,12 @@ __all__ = [
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class _ClientIds(click.types.StringParamType):
+    """Ids by commas in the variable too, as `CognitoVerifier.from_env` reads it; click would take white space."""
+
+    envvar_list_splitter = ","
+
+
 def _with_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     def decorate(command: _Command) -> _Command:
         for option in reversed(options):
@@ -45,15 +51,17 @@ def _with_options(*options: Callable[[_Command], _Command]) -> Callable[[_Comman
 
 
 def _client_ids(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one.strip() for value in values for one in value.split(",") if one.strip())
+    return tuple(one.strip() for value in values for one in value.split(","))  # an empty one is refused by the pool
 
 
 def _claims(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    claims = {}
+    claims: dict[str, Any] = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not (name and equals):
             raise click.BadParameter("expected NAME=VALUE, such as email_verified=true")
+        if name in claims:
+            raise click.BadParameter("expected one value for a claim, found several: a claim has one value")
         try:
             claims[name] = json.loads(text)
         except ValueError:
@@ -77,6 +85,7 @@ client_option = click.option(
     "--client-id",
     "client_ids",
     metavar="ID",
+    type=_ClientIds(),
     envvar="COGNITO_CLIENT_ID",
     multiple=True,
     callback=_client_ids,

@@ -10,13 +10,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from cognito_verify.cli.explaining import CHECKS, Explanation, Row
-from cognito_verify.cli.failures import REFUSED, VERIFIED, InterruptedCommandError, UsageError, exit_code
+from cognito_verify.cli.failures import FAULT, REFUSED, VERIFIED, InterruptedCommandError, UsageError, exit_code
 from cognito_verify.cli.keys_file import compare, fetched_keys, keys_in, write_keys
 from cognito_verify.cli.lab import load_lab
 from cognito_verify.cli.login import Login, logged_in
@@ -56,6 +57,7 @@ __all__ = ["run"]
 
 NAME = "cognito-verify"
 
+_PASSWORD_CHARACTERS = 4_096  # Cognito takes 256
 _UNPROVEN = "NOT VERIFIED: anybody can have written this"
 _COLOURS = {"passed": "green", "failed": "red", "not looked at": "bright_black"}
 _MARKS = {"passed": "ok", "failed": "FAILED", "not looked at": "-"}
@@ -68,8 +70,12 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is no reason to fail
+    # The shell asks for completions without arguments; with some, its variable is one that was left behind.
+    asked_by = "" if arguments else None
     try:
-        return int(program.main(list(arguments), NAME, standalone_mode=False) or VERIFIED)
+        return int(program.main(list(arguments), NAME, complete_var=asked_by, standalone_mode=False) or VERIFIED)
+    except SystemExit as end:  # click's own, of completions and where the reader of the output has gone
+        return FAULT if arguments else int(end.code or VERIFIED)
     except click.exceptions.Abort:
         return _told(InterruptedCommandError("the command was stopped before it had an answer"), arguments)
     except click.ClickException as error:
@@ -79,6 +85,13 @@ def run(arguments: Sequence[str]) -> int:
         return _told(UsageError(message), arguments, usage)
     except CognitoVerifyError as error:
         return _told(error, arguments)
+    except Exception as error:  # noqa: BLE001 - a traceback ends with 1, which reads as a refusal, and may show secrets
+        with suppress(OSError):
+            say(
+                f"{marked('fault:', 'red')} the command failed ({type(error).__name__}), and says nothing else",
+                err=True,
+            )
+        return FAULT
 
 
 def _told(error: CognitoVerifyError, arguments: Sequence[str], usage: str = "") -> int:
@@ -102,7 +115,7 @@ def _told(error: CognitoVerifyError, arguments: Sequence[str], usage: str = "") 
 def program() -> None:
     """Verify Amazon Cognito tokens, and see why one is refused.
 
-    Exit codes: 0 verified, 1 refused, 2 usage or configuration, 3 keys unavailable.
+    Exit codes: 0 verified, 1 refused, 2 usage or configuration, 3 keys unavailable, 70 a fault of the command.
     """
 
 
@@ -119,9 +132,8 @@ def verify(*, as_json: bool, **options: Any) -> int:
     The token comes from standard input, bare, after `Bearer`, or in the JSON that `login` prints.
     """
     verifier = explainer_of(options)
-    raw = token_of(options)
     try:
-        token = verifier.verify(raw)
+        token = verifier.verify(token_of(options))
     except CognitoVerifyError as error:
         if not as_json:
             raise
@@ -263,7 +275,11 @@ def inspect(*, as_json: bool, **options: Any) -> int:
 @jwks_uri_option
 @endpoint_option
 @replicas_option
-@click.option("--output", metavar="FILE", help="Write the keys there, whole or not at all; else they are printed.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the keys there, whole or not at all; without it, or with -, they are printed.",
+)
 @click.option("--check", metavar="FILE", help="Say whether the keys in a file are still those of the pool.")
 @json_option
 def jwks(*, as_json: bool, pool_id: str, output: str | None, check: str | None, **options: Any) -> int:
@@ -283,7 +299,7 @@ def jwks(*, as_json: bool, pool_id: str, output: str | None, check: str | None, 
     if bundled is not None:
         found = compare(bundled, keys)
         if as_json:
-            say_json({"current": found.is_current, "file": check, **asdict(found), "error": None})
+            say_json({"current": found.is_current, "file": without_tokens(str(check)), **asdict(found), "error": None})
         elif found.is_current:
             say(f"{marked('current', 'green')}: {len(keys)} keys")
         else:
@@ -291,20 +307,22 @@ def jwks(*, as_json: bool, pool_id: str, output: str | None, check: str | None, 
                 for kid in kids:
                     say(f"{marked(name, 'red')}: {plain(repr(kid))}")
         return VERIFIED if found.is_current else REFUSED
-    if output is None:
+    if output is None or output == "-":
         say_json(keys.jwks)
         return VERIFIED
     write_keys(keys, output)
+    shown = without_tokens(output)
     if as_json:
-        say_json({"file": output, "key_ids": sorted(keys), "error": None})
+        say_json({"file": shown, "key_ids": sorted(keys), "error": None})
     else:
-        say(f"{len(keys)} keys written to {plain(output)}")
+        say(f"{len(keys)} keys written to {plain(shown)}")
     return VERIFIED
 
 
 @program.command(
+    context_settings={"allow_extra_args": True},  # refused below: click's message would quote a password
     epilog="\b\nExample, with pool and client from the environment:\n"
-    "  $ cognito-verify login --username ada --password-env PASSWORD | cognito-verify verify --token-use id"
+    "  $ cognito-verify login --username ada --password-env PASSWORD | cognito-verify verify --token-use id",
 )
 @pool_option
 @client_option
@@ -343,6 +361,8 @@ def login(
 
     The password is asked for without echo. A first login with a temporary password asks for a new one.
     """
+    if click.get_current_context().args:
+        raise click.UsageError("login: expected no argument beside the options, found some (not shown)")
     if len(client_ids) != 1:
         raise click.UsageError(f"login: expected one app client in --client-id, found {len(client_ids)}")
     if as_json and export:
@@ -371,7 +391,10 @@ def login(
 def _piped_password() -> str:
     if sys.stdin is None or sys.stdin.isatty():  # None where it is closed; a terminal would show what is typed
         raise click.UsageError("--password-stdin: expected a pipe or a file; leave it out to be asked without echo")
-    return sys.stdin.readline().rstrip("\r\n")
+    line = sys.stdin.readline(_PASSWORD_CHARACTERS + 1)
+    if len(line) > _PASSWORD_CHARACTERS:
+        raise click.UsageError(f"--password-stdin: expected a line of at most {_PASSWORD_CHARACTERS} characters")
+    return line.rstrip("\r\n")
 
 
 def _secret(what: str, variable: str | None, *, is_new: bool = False) -> str:

@@ -25,7 +25,7 @@ import boto3
 import pytest
 
 from cognito_verify.cli import login as login_room
-from cognito_verify.cli.failures import exit_code
+from cognito_verify.cli.failures import ServiceError, exit_code
 from cognito_verify.cli.login import Login, is_unprotected
 from tests.command import SCRIPT, Ended, clean_environment, command_line, in_process
 
@@ -126,6 +126,9 @@ def test_a_user_logs_in_and_the_tokens_verify(
 def test_a_password_comes_from_standard_input(command: Command) -> None:
     assert command("login", "--username", USER, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
     assert command("login", "--username", USER, "--password-stdin", stdin="wrong\n").code == 1
+    ended = command("login", "--username", USER, "--password-stdin", stdin="x" * 5_000)
+    assert ended.code == 2
+    assert "a line of at most 4096 characters" in ended.err
 
 
 def test_exports_are_lines_for_a_shell(command: Command) -> None:
@@ -148,9 +151,49 @@ def test_a_password_that_others_could_read_is_warned_of(command: Command) -> Non
         ended = command(*login, url)
         assert ended.code == 3
         assert ("warning: the password goes unprotected" in ended.err) is is_warned_of
-    protected = ("https://login.example", "http://localhost:9", "http://[::1]/")
+    protected = ("https://login.example", "http://localhost:9", "http://[::1]/", "http://127.9.9.9:1")
     assert not any(map(is_unprotected, protected))
     assert all(map(is_unprotected, ("http://127.0.0.1.example", "http://localhost.example", "http://moto:5000")))
+    assert is_unprotected("http://localhost:x@192.0.2.2:8941")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:hush@127.0.0.1:9", "https://hush@login.example", "http://a:hush@:x"])
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_an_endpoint_with_a_user_name_is_refused_and_not_shown(
+    command: Command, monkeypatch: pytest.MonkeyPatch, way: str, url: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    options = ["--endpoint-url", url] if way == "option" else []
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD", *options)
+    assert ended.code == 2
+    assert "endpoint" in ended.err
+    assert "hush" not in ended.err
+
+
+def test_what_boto3_refuses_is_a_configuration_error(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = ["login", "--username", USER, "--password-env", "PASSWORD"]
+    ended = command(*login, "--client-id", " ", "--endpoint-url", "http://127.0.0.1:9")
+    assert ended.code == 2
+    assert "login: ParamValidationError: " in ended.err
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    ended = command(*login)
+    assert ended.code == 2
+    assert "login: ProfileNotFound: " in ended.err
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_gets_no_password_that_is_for_this_machine(
+    command: Command, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    tokens = {"AuthenticationResult": {"AccessToken": "a"}}
+    with service_that_answers((200, tokens)) as (proxy, seen), service_that_answers((200, tokens)) as (url, asked):
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        options = ["--endpoint-url", url.replace("127.0.0.1", host)]
+        assert command("login", "--username", USER, "--password-env", "PASSWORD", *options).code == 0
+    assert (len(seen), len(asked)) == (0, 1)
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"])
@@ -163,21 +206,21 @@ def test_the_warning_looks_at_where_the_password_goes_whoever_said_so(
     assert "warning: the password goes unprotected to http://0.0.0.0:9\n" in ended.err
 
 
-def test_exports_quote_what_a_service_may_send(command: Command) -> None:
-    sent = {"AccessToken": "a'; echo b", "IdToken": "$(c)", "RefreshToken": "d\ne"}
-    with service_that_answers((200, {"AuthenticationResult": sent})) as (url, _):
-        ended = command("login", "--username", USER, "--password-env", "PASSWORD", "--export", "--endpoint-url", url)
-    printed = subprocess.run(
-        [
-            "/bin/sh",
-            "-c",
-            f'{ended.out}\nprintf \'%s|\' "$COGNITO_ACCESS_TOKEN" "$COGNITO_ID_TOKEN" "$COGNITO_REFRESH_TOKEN"',
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert printed.stdout == "a'; echo b|$(c)|d\ne|"
+@pytest.mark.parametrize("name", ["AccessToken", "IdToken", "RefreshToken"])
+@pytest.mark.parametrize("how", ["--export", "--json"])
+def test_what_cannot_be_a_token_is_not_printed(command: Command, how: str, name: str) -> None:
+    answer = {"AuthenticationResult": {"AccessToken": "a", name: "a'; echo b"}}
+    with service_that_answers((200, answer)) as (url, _):
+        ended = command("login", "--username", USER, "--password-env", "PASSWORD", how, "--endpoint-url", url)
+    assert ended.code == 3
+    assert "echo" not in ended.out + ended.err
+    assert f"login: expected a token in {name}, found what Cognito does not answer" in ended.out + ended.err
+
+
+@pytest.mark.parametrize("token", ["$(c)", "d\ne", "a\n", "\x1b[31m", "\u0430", "", 5, ["a"], {"a": "b"}])
+def test_a_token_is_of_the_characters_of_tokens(token: object) -> None:
+    with pytest.raises(ServiceError, match="expected a token in IdToken"):  # a client for each would take long
+        login_room._result({"AuthenticationResult": {"AccessToken": "a.B-_~+/9==", "IdToken": token}})
 
 
 @pytest.mark.usefixtures("new_pool")
@@ -277,7 +320,7 @@ def test_what_cognito_answers_is_told_with_its_cure(
     ],
 )
 def test_what_any_service_of_aws_answers_is_told_as_well(kind: str, code: int, says: str) -> None:
-    refusal = login_room._refusal(kind, "...")  # a client for each would take half a minute
+    refusal = login_room._refusal(kind, "...", 400, "...")  # a client for each would take half a minute
     assert exit_code(refusal) == code
     assert says in str(refusal)
 
@@ -346,6 +389,82 @@ def test_the_secret_hash_is_of_the_users_own_name_in_the_answer_to_a_challenge(c
     }
 
 
+CHALLENGE: dict[str, Any] = {"ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s" * 20, "ChallengeParameters": {}}
+CHANGES: dict[str, dict[str, Any]] = {
+    "without-session": {"Session": None},
+    "with-a-list": {"Session": ["hush", "hush"]},
+    "with-a-short-session": {"Session": "hush"},
+    "with-a-number-for-a-name": {"ChallengeParameters": {"USER_ID_FOR_SRP": 5}},
+    "with-a-list-of-parameters": {"ChallengeParameters": [5]},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(200, b"{}", id="nothing"),
+        pytest.param(200, b'{"AuthenticationResult": null}', id="null"),
+        pytest.param(200, b'{"AuthenticationResult": {"IdToken": "a"}}', id="no-access-token"),
+        pytest.param(200, b'{"AuthenticationResult": [1]}', id="list"),
+        pytest.param(200, b"<html>Log in to this network</html>", id="page"),
+        pytest.param(200, b'{"AuthenticationResult": {"Acc', id="cut"),
+        pytest.param(200, b"[1]", id="no-object"),
+        pytest.param(200, b"[" * 100_000, id="deep"),
+        pytest.param(200, b"\xff", id="no-text"),
+        *(
+            pytest.param(200, json.dumps({**CHALLENGE, **change}).encode(), id=f"challenge-{name}")
+            for name, change in CHANGES.items()
+        ),
+        pytest.param(400, b'{"__type": 5}', id="no-name"),
+        pytest.param(400, b"no JSON", id="no-error-by-name"),
+        pytest.param(302, b"", id="elsewhere"),
+        pytest.param(429, b"slowly", id="throttled"),
+        pytest.param(503, b"<html>Service Unavailable</html>", id="out-of-service"),
+        pytest.param(500, b'{"__type": "Odd", "message": "..."}', id="error-of-the-service"),
+    ],
+)
+def test_what_is_no_answer_of_cognito_is_no_verdict_on_the_login(command: Command, status: int, body: bytes) -> None:
+    options = ["--password-env", "PASSWORD", "--new-password-env", "NEW_PASSWORD", "--json"]
+    with service_that_answers((status, body)) as (url, _):
+        ended = command("login", "--username", USER, *options, "--endpoint-url", url)
+    assert (ended.code, ended.document["error"]["code"]) == (3, "service_unavailable")
+    assert "hush" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (400, {"__type": "Odd-{}", "message": "{}"}),
+        (400, {"__type": "NotAuthorizedException", "message": "x" * 290 + "{}" + "x" * 5_000}),
+        (200, {"ChallengeName": "{}"}),
+    ],
+    ids=["error", "long", "challenge"],
+)
+@pytest.mark.parametrize("secret", [PASSWORD, "hush-hush", "Chosen-22"], ids=["password", "client", "new-password"])
+def test_a_message_of_the_service_is_short_and_without_secrets(
+    command: Command, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, dict[str, str]], secret: str
+) -> None:
+    monkeypatch.setenv("COGNITO_CLIENT_SECRET", "hush-hush")
+    status, template = answer
+    echo = {name: value.replace("{}", f"<{secret}>") for name, value in template.items()}
+    with service_that_answers((200, CHALLENGE), (status, echo)) as (url, _):
+        options = ["--password-env", "PASSWORD", "--new-password-env", "NEW_PASSWORD", "--endpoint-url", url]
+        ended = command("login", "--username", USER, *options)
+    assert ended.code == 1
+    assert secret[:8] not in ended.out + ended.err
+    assert "<(not sh" in ended.err
+    assert len(ended.err) < 600
+
+
+def test_a_client_without_a_secret_and_an_empty_password_strike_nothing_out(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COGNITO_CLIENT_SECRET")
+    with service_that_answers((400, {"__type": "Odd", "message": "as it is"})) as (url, _):
+        ended = command("login", "--username", USER, "--password-stdin", "--endpoint-url", url, stdin="\n")
+    assert ended.err == "login_refused: login: Odd: as it is\n"
+
+
 def test_a_client_without_a_secret_proves_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COGNITO_CLIENT_SECRET")
     with service_that_answers((200, {"AuthenticationResult": {"AccessToken": "a"}})) as (url, asked):
@@ -374,8 +493,10 @@ def test_a_broken_boto3_is_not_taken_for_a_missing_extra(
     (tmp_path / "boto3.py").write_text("import no_such_module\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "boto3")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        command("login", "--username", USER, "--password-env", "PASSWORD")
+    ended = command("login", "--username", USER, "--password-env", "PASSWORD")
+    assert ended.code == 70
+    assert "(ModuleNotFoundError)" in ended.err
+    assert "needs boto3" not in ended.err
 
 
 @pytest.mark.parametrize(
@@ -391,6 +512,14 @@ def test_a_contradiction_is_a_usage_error(command: Command, pool: Pool, options:
     ended = command("login", "--username", USER, "--password-env", "PASSWORD", *given, *options)
     assert ended.code == 2
     assert says in ended.err + ended.out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+def test_a_password_in_the_wrong_place_is_not_shown(command: Command, form: list[str]) -> None:
+    ended = command("login", "--username", USER, "--password-stdin", "hunter2secret", *form, stdin="x\n")
+    assert ended.code == 2
+    assert "expected no argument beside the options" in ended.out + ended.err
+    assert "hunter2" not in ended.out + ended.err
 
 
 def test_a_password_that_is_not_there_is_a_usage_error(command: Command) -> None:
@@ -495,7 +624,7 @@ def test_an_interrupted_login_is_no_refusal(pool: Pool) -> None:
 
 
 @contextmanager
-def service_that_answers(*answers: tuple[int, dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def service_that_answers(*answers: tuple[int, dict[str, Any] | bytes]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Cognito's API as far as one login, for answers that moto never gives; and what it was asked."""
     asked: list[dict[str, Any]] = []
 
@@ -504,7 +633,7 @@ def service_that_answers(*answers: tuple[int, dict[str, Any]]) -> Iterator[tuple
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append({**body, "Authorization": self.headers.get("Authorization", "")})
             status, document = answers[len(asked) - 1]
-            answer = json.dumps(document).encode()
+            answer = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(answer)))
