@@ -815,7 +815,7 @@ def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_s
     assert outcome(authorizer_for(kind, **options), in_a_header) == "Allow"
 
 
-@pytest.mark.parametrize("where", ["query", "header", "part-of-a-cookie", "one-of-two"])
+@pytest.mark.parametrize("where", ["query", "header", "part-of-a-cookie", "behind-a-comma-in-a-cookie", "one-of-two"])
 def test_a_page_cannot_bring_its_own_origin_into_the_identity_source(where: str) -> None:
     """Else an answer to a page's harmless request is served to its harmful one, which has the same cache key."""
     authorizer = LambdaAuthorizer(POOL.verifier("access"), token_from=cookie("id", FOREIGN_PAGE))
@@ -828,12 +828,16 @@ def test_a_page_cannot_bring_its_own_origin_into_the_identity_source(where: str)
     elif where == "part-of-a-cookie":
         sent["Cookie"] = f"id={POOL.access_token()}; page={FOREIGN_PAGE}/"
         identity = [str(sent["Cookie"])]
+    elif where == "behind-a-comma-in-a-cookie":  # set by a page of a neighbouring subdomain
+        sent["Cookie"] = f"id={POOL.access_token()}; page=x,{FOREIGN_PAGE}"
+        identity = [str(sent["Cookie"])]
     else:
         sent["Origin"] = [OWN_PAGE, FOREIGN_PAGE]
     event = http_2_authorizer_event(sent, query=query_sent, identity_source=identity)
     assert outcome(authorizer, event) == "ConfigurationError"
-    kept = http_2_authorizer_event({"Cookie": identity[0], "Origin": FOREIGN_PAGE})
-    assert outcome(authorizer, {**kept, "identitySource": [identity[0], FOREIGN_PAGE]}) == "Allow"
+    alone = f"id={POOL.access_token()}"
+    kept = http_2_authorizer_event({"Cookie": alone, "Origin": FOREIGN_PAGE})
+    assert outcome(authorizer, {**kept, "identitySource": [alone, FOREIGN_PAGE]}) == "Allow"
 
 
 def test_a_page_cannot_send_the_route_key_that_keeps_a_cookie_s_answer_for_its_route() -> None:

@@ -282,10 +282,14 @@ class LambdaAuthorizer:
         identity = _identity(event)
         if self._is_uncached or request.kind not in _HTTP_APIS or not identity or not self._asks_a_cookie(event):
             return
-        # What the client also sent elsewhere may be another identity source's value: it proves nothing.
+        # What the client also sent elsewhere may be another identity source's value, or part of one (format 1.0 joins
+        # them by commas): it proves nothing.
+        cookies = str([event.get("cookies"), header_values(event, "Cookie")])
         key, origins = request.route_key, header_values(event, "Origin")
         is_kept_by_origin = bool(origins) and all(
-            any(origin in value.split(",") for value in identity) and not _is_sent(event, origin, but_for="origin")
+            any(origin in value.split(",") for value in identity)
+            and origin not in cookies
+            and not _is_sent(event, origin, but_for="origin")
             for origin in origins
         )
         is_kept_by_route = self._is_simple(request) and key in identity and not _is_sent(event, key)

@@ -23,9 +23,7 @@ _T = TypeVar("_T")
 _Answer = Mapping[str, Any]
 _SECONDS = 10  # to connect, and to wait for an answer
 _TOKENS = ("AccessToken", "IdToken", "RefreshToken")
-_TOKEN = (
-    r"[A-Za-z0-9_.+/=~-]+"  # base64 of both alphabets and RFC 6750's b64token: nothing that a shell or terminal heeds
-)
+_TOKEN = r"[A-Za-z0-9_.+/=~-]+"  # RFC 6750 section 2.1, b64token: nothing that a shell or a terminal heeds
 _SESSION_CHARACTERS = 20  # at least, of a challenge's Session ("RespondToAuthChallenge", API Reference)
 _SAID_CHARACTERS = 300  # of what a service says; Cognito's own messages are shorter
 
@@ -136,10 +134,8 @@ def _no_answer_of_cognito(expected: str) -> ServiceError:
 
 def is_unprotected(endpoint_url: str) -> bool:
     """Whether a password on its way there can be read by others: plain http to another machine."""
-    try:
-        UserPool(
-            "us-east-1_A", client_id=None, jwks_uri=endpoint_url
-        )  # any pool: its rule for keys is that for passwords
+    try:  # the rule for a pool's keys is that for passwords; any pool will do
+        UserPool("us-east-1_A", client_id=None, jwks_uri=endpoint_url)
     except ConfigurationError:
         return True
     return False
