@@ -813,6 +813,8 @@ def test_an_answer_to_a_cookie_is_not_given_where_it_would_be_cached_for_other_s
     in_a_header = {**event, "headers": {**event["headers"], "authorization": POOL.access_token()}}
     in_a_header |= {"multiValueHeaders": None, "identitySource": [in_a_header["headers"]["authorization"]]}
     assert outcome(authorizer_for(kind, **options), in_a_header) == "Allow"
+    nowhere = {**event, "headers": {}, "multiValueHeaders": None, "cookies": None}
+    assert outcome(authorizer_for(kind, **options), nowhere) == "Deny"
 
 
 @pytest.mark.parametrize("where", ["query", "header", "part-of-a-cookie", "behind-a-comma-in-a-cookie", "one-of-two"])
