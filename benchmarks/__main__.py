@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.cold_start import measure_cold_start
 from benchmarks.decorator import decorator_table
+from benchmarks.garbage import garbage_table
 from benchmarks.memory import measure_memory
 from benchmarks.policies import policies_table
 from benchmarks.report import as_markdown, as_text, cold_start_table, machine, memory_table, verify_table
@@ -31,6 +32,7 @@ def main() -> None:
     print(f"\n{shown(cold_start_table(cold_start))}", flush=True)
     print(f"\n{shown(decorator_table(quick=options.quick))}", flush=True)
     print(f"\n{shown(policies_table(quick=options.quick))}", flush=True)
+    print(f"\n{shown(garbage_table(quick=options.quick))}", flush=True)
     memory = measure_memory(count=12_000 if options.quick else 100_000)
     stampede = measure_stampede()
     print(f"\n{shown(memory_table(memory, stampede))}")

@@ -194,7 +194,7 @@ def _jwks_members(jwks: object) -> list[object]:
         jwks = jwks.encode(errors="surrogatepass")
     if isinstance(jwks, bytes):
         try:
-            jwks = json_object("jwks", jwks)
+            jwks = json_object("jwks", jwks, is_from_stranger=False)
         except MalformedTokenError as error:
             raise ConfigurationError(str(error)) from None
     members = jwks.get("keys") if isinstance(jwks, Mapping) else None

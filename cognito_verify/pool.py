@@ -30,6 +30,8 @@ _AWS_ISSUER = rf"https://(?:issuer-)?cognito-idp\.({_REGION})\.[a-z0-9.-]+/([\w-
 _SHOWN_PATH = r"[\w.~/\\: -]{1,120}"
 _VISIBLE_ASCII = r"[!#-\[\]_a-z~]+"  # no space, no control character, none of "\^`{|}
 
+_MAX_FILE_CHARACTERS = 512 * 1024  # as much as of an answer of a key endpoint; a device has no end
+
 _NETLOC = r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?"  # no user name, nothing exotic
 
 # The DNS suffix of each partition of botocore's partitions.json, by the start of its regions; the first takes the rest.
@@ -299,12 +301,16 @@ def _jwks_text(jwks: JwksSource) -> str:
         raise ConfigurationError(f"jwks: expected a mapping, JSON text or a path, found {type(jwks).__name__}")
     try:
         with open(jwks, encoding="utf-8") as file:
-            return file.read()
+            text = file.read(_MAX_FILE_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         # Whoever gives a key's text instead of a path must not find it in a log: only what looks like a path is shown.
         path = os.fspath(jwks)
         named = f" {path}" if isinstance(path, str) and re.fullmatch(_SHOWN_PATH, path) else ""
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+    else:
+        if len(text) <= _MAX_FILE_CHARACTERS:
+            return text
+        named, reason = "", "longer than 512 Ki characters"
     raise ConfigurationError(
         f"jwks: expected a JWKS as a mapping, as JSON text starting with '{{' or as a file in UTF-8{named} ({reason})"
     )

@@ -560,6 +560,31 @@ def test_looking_for_deep_nesting_takes_time_in_step_with_the_text(inside: str) 
     refusal_of(json_object, "payload", ("[" * 70 + '"' + inside * (4_000_000 // len(inside))).encode())
 
 
+@pytest.mark.parametrize(
+    ("content", "most", "limit"),
+    [
+        pytest.param(lambda n: {f"claim {i}": "a:b" for i in range(n)}, 256, "256 members", id="members"),
+        pytest.param(lambda n: {"o": [{"name": ":"}] * n}, 255, "256 members", id="members-of-inner-objects"),
+        pytest.param(lambda n: {"cognito:groups": ["a,[b"] * n}, 999, "1000 values", id="elements"),
+        pytest.param(lambda n: {"lists": [[]] * n}, 499, "1000 values", id="empty-lists"),
+        pytest.param(lambda n: {"objects": [{}] * n}, 499, "1000 values", id="empty-objects"),
+        pytest.param(lambda n: {"l": ['\\"', [], '"[', "\\", "{"] * n}, 166, "1000 values", id="between-escapes"),
+    ],
+)
+def test_what_has_proven_nothing_yet_may_not_cost_much(
+    content: Callable[[int], dict[str, Any]], most: int, limit: str
+) -> None:
+    accepted, refused = (json.dumps({**content(n), "long": "x" * 1_300}).encode() for n in (most - 1, most + 1))
+    assert json_object("payload", accepted) == json.loads(accepted)
+    assert f"at most {limit} in all" in refusal_of(json_object, "payload", refused)
+    assert json_object("jwks", refused, is_from_stranger=False) == json.loads(refused)
+
+
+def test_signs_in_strings_count_for_nothing() -> None:
+    content = {'":{': ":,[{" * 2_000, "escaped": '"\\":,[{' * 500, "groups": ['\\"', ",:", '"[', "\\"] * 100}
+    assert json_object("payload", json.dumps(content).encode()) == content
+
+
 def test_many_lists_side_by_side_are_no_deep_nesting() -> None:
     content = {"lists": [[n] for n in range(100)], "brackets": "[" * 100 + '"'}
     assert json_object("payload", json.dumps(content).encode()) == content

@@ -513,6 +513,15 @@ def test_known_keys_that_contain_themselves_are_refused() -> None:
     assert refusal_of(jwks=keys).startswith("jwks: expected a JWKS")
 
 
+def test_a_file_of_keys_is_read_as_far_as_an_endpoint_s_answer_would_be(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(JWKS).ljust(512 * 1024))
+    assert json.loads(made(jwks=path).jwks or "") == JWKS
+    path.write_text(json.dumps(JWKS).ljust(512 * 1024 + 1))
+    assert "512 Ki" in refusal_of(jwks=path)
+    assert "512 Ki" in refusal_of(jwks="/dev/zero")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     message = refusal_of(jwks=tmp_path / "absent.json")
     assert "absent.json" in message
