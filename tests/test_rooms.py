@@ -24,6 +24,7 @@ ROOMS = (
     "tokens",
     "context",
     "verifier",
+    "answers",
     "aws_lambda",
     "integrations",
     "testing",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cognito_verify.answers import REFUSALS, answer_to, tell_refusal
 from cognito_verify.aws_lambda.events import (
     TOKEN,
     HttpKind,
@@ -24,19 +23,9 @@ from cognito_verify.aws_lambda.events import (
     with_claims,
 )
 from cognito_verify.context import token_in_context
-from cognito_verify.errors import (
-    AccessDeniedError,
-    CognitoVerifyError,
-    ConfigurationError,
-    KeysUnavailableError,
-    TokenError,
-    shown,
-)
+from cognito_verify.errors import CognitoVerifyError, ConfigurationError, TokenError, shown
 from cognito_verify.requirements import RequirementSource, requirement
 from cognito_verify.verifier import CognitoVerifier
-
-if TYPE_CHECKING:
-    from cognito_verify.observer import Observer
 
 __all__ = ["ErrorHeaders", "require_token"]
 
@@ -45,7 +34,6 @@ ErrorHeaders = Mapping[str, str] | Callable[[dict[str, Any]], Mapping[str, str]]
 
 _Handler = Callable[..., Any]
 
-_REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)  # a ConfigurationError is ours, and is raised
 _REASONS = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 _AUTHORIZATION = header("Authorization")
 
@@ -100,14 +88,14 @@ def require_token(
         try:
             return optional_token(sources, event) if is_optional else raw_token(sources, event)
         except TokenError as error:
-            _tell(verifier.observer, error)  # what never reaches the verifier
+            tell_refusal(verifier.observer, error)  # what never reaches the verifier
             raise
 
     def kind_of(event: Any) -> HttpKind:
         try:
             return _handled_kind(event)
         except ConfigurationError as error:
-            _tell(verifier.observer, error)
+            tell_refusal(verifier.observer, error)
             raise
 
     def decorate(handler: _Handler) -> _Handler:
@@ -124,7 +112,7 @@ def require_token(
                     raw = raw_of(event, kind)
                     if raw is not None:
                         token = await verifier.verify_async(raw, groups=needed_groups, scopes=needed_scopes)
-                except _REFUSALS as error:
+                except REFUSALS as error:
                     return _refusal(error, kind, headers_of(event))
                 args = call.arguments(args, kwargs, with_claims(event, kind, token), token)
                 with token_in_context(token):
@@ -141,7 +129,7 @@ def require_token(
                 raw = raw_of(event, kind)
                 if raw is not None:
                     token = verifier.verify(raw, groups=needed_groups, scopes=needed_scopes)
-            except _REFUSALS as error:
+            except REFUSALS as error:
                 return _refusal(error, kind, headers_of(event))
             args = call.arguments(args, kwargs, with_claims(event, kind, token), token)
             with token_in_context(token):
@@ -216,14 +204,6 @@ def _telling_request_id(guarded: _Handler, call: _Call) -> _Handler:
     return told
 
 
-def _tell(observer: Observer | None, refusal: CognitoVerifyError) -> None:
-    if observer is not None:
-        from cognito_verify.observer import Observation  # only those who observe pay for it
-
-        with Observation(observer) as observation:
-            observation.code = refusal.code
-
-
 def _flag(option: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")
@@ -271,22 +251,12 @@ def _is_preflight(event: dict[str, Any], kind: HttpKind) -> bool:
 
 def _refusal(error: CognitoVerifyError, kind: HttpKind, error_headers: Mapping[str, str]) -> dict[str, Any]:
     """The response that the event's sender understands."""
-    headers = {"Content-Type": "application/json"}
-    if error.challenge:
-        headers["WWW-Authenticate"] = error.challenge
-    if error.http_status == 503:
-        headers["Retry-After"] = str(max(1, ceil(error.retry_after or 0)))  # seconds, RFC 9110 section 10.2.3
+    status, headers, body = answer_to(error)
     replaced = {name.lower() for name in error_headers}
     headers = {name: headers[name] for name in headers if name.lower() not in replaced} | dict(error_headers)
-    response: dict[str, Any] = {
-        "statusCode": error.http_status,
-        "headers": headers,
-        "body": json.dumps({"message": str(error), "code": error.code}),
-        "isBase64Encoded": False,
-    }
+    response: dict[str, Any] = {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
     if kind in ("alb", "alb-multi"):
-        reason = _REASONS.get(error.http_status, "Refused")
-        response["statusDescription"] = f"{error.http_status} {reason}"
+        response["statusDescription"] = f"{status} {_REASONS.get(status, 'Refused')}"
     if kind == "alb-multi":  # a load balancer reads the one member that its target group is set to
         response["multiValueHeaders"] = {name: [value] for name, value in response.pop("headers").items()}
     return response
