@@ -159,11 +159,18 @@ def forms_of(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, jwk: dict[str, s
     pem = key.public_bytes(encoding.PEM, form.SubjectPublicKeyInfo)
     der = key.public_bytes(encoding.DER, form.SubjectPublicKeyInfo)
     json_jwk = json.dumps(jwk).encode()
+    own = (
+        key.public_bytes(encoding.PEM, form.PKCS1)
+        if isinstance(key, rsa.RSAPublicKey)
+        else key.public_bytes(encoding.X962, form.UncompressedPoint)
+    )
     return {
+        "pkcs-1-or-x9.62": own,
         "pem": pem,
         "pem-without-its-last-line-break": pem.rstrip(),
         "pem-with-crlf": pem.replace(b"\n", b"\r\n"),
         "pem-behind-white-space": b" \n" + pem,
+        "pem-behind-words": b"The key: " + pem,
         "pem-behind-a-byte-order-mark": b"\xef\xbb\xbf" + pem,
         "der": der,
         "der-in-base64": base64.b64encode(der),
