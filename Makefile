@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -17,6 +17,7 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
 	@echo
@@ -67,6 +68,11 @@ test-lowest:
 	@cat build/lowest.txt
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest
+
+# Not by redirection: where it fails, the file stays as it was.
+surface:
+	@$(ready) dev
+	@$(py) tools/surface.py --write
 
 format:
 	@$(ready) dev

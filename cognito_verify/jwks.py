@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -54,6 +54,9 @@ class JwksStatus(TypedDict):
     """Whether the last fetch said that this issuer has no keys (403, 404, or a `LookupError` of `fetch=`)."""
     next_fetch_in: float
     """Seconds until the next fetch is allowed; 0 for now."""
+    clock_skew: int | None
+    """Seconds by which our clock is ahead of the endpoint's, as its `Date` tells in whole ones; negative: behind. None
+    where the last fetch brought no answer, or one without a `Date`."""
 
 
 class JwksCache:
@@ -312,6 +315,7 @@ class JwksCache:
             "last_error": source.error,
             "is_absent": source.is_absent,
             "next_fetch_in": self._wait_before_fetch(source, now, on_demand=True),
+            "clock_skew": source.clock_skew,
         }
 
     # Flights: one fetch at a time for each URI, in a thread that nobody waits for longer than the deadline.
@@ -366,6 +370,7 @@ class JwksCache:
                 if flight.has_landed:
                     return  # given up on long ago: nobody vouches for what came so late
                 flight.has_landed = True
+                source.clock_skew = flight.clock_skew
                 age = self._settle(source, flight.started_at, outcome)
             # Before the callers go on: when they have answered, a Lambda function stands still.
             if isinstance(outcome, _FetchFailure):
@@ -449,7 +454,20 @@ class _Held(NamedTuple):
 class _Source:
     """All that is known of one JWKS URI."""
 
-    __slots__ = ("attempted_at", "error", "failures", "fetched_at", "flight", "held", "is_absent", "name", "uri")
+    __slots__ = (
+        *(
+            "attempted_at",
+            "clock_skew",
+            "error",
+            "failures",
+            "fetched_at",
+            "flight",
+            "held",
+            "is_absent",
+            "name",
+            "uri",
+        ),
+    )
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -460,6 +478,7 @@ class _Source:
         self.failures = 0  # in a row
         self.error: str | None = None  # of the last fetch
         self.is_absent = False  # the last fetch said that this issuer has no keys
+        self.clock_skew: int | None = None  # as the last fetch found it
         self.flight: _Flight | None = None
 
 
@@ -473,6 +492,7 @@ class _Flight:
         self.started_at = started_at
         self.thread: threading.Thread | None = None
         self.has_landed = False
+        self.clock_skew: int | None = None
         self._launched_at = time.monotonic()
         self._give_up_at = give_up_at
         self._future: Future[None] = Future()
@@ -606,6 +626,7 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                flight.clock_skew = _clock_skew(response.headers, flight.started_at + flight.seconds_taken())
                 _check_answer(response)
                 body = b""
                 for chunk in response.iter_content(16_384):
@@ -631,6 +652,23 @@ def _check_answer(response: requests.Response) -> None:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):  # others could unfold a few bytes into gigabytes in one step
         raise _FetchFailure(f"answered with Content-Encoding {shown(encoding)}, unasked", is_worth_a_retry=False)
+
+
+def _clock_skew(headers: Mapping[str, str], now: float) -> int | None:
+    """Seconds by which `now` is beyond the answer's `Date` (RFC 9110 section 6.6.1), or None where it tells none.
+
+    `Date` is cut to whole seconds: within the second that it names, clocks agree. What a proxy has kept for a while
+    says so in `Age` (RFC 9111 section 5.1).
+    """
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime  # both are there: requests imports them
+
+    try:
+        sent = parsedate_to_datetime(headers["Date"])
+        sent_at = sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() + int(headers.get("Age", "0"))
+        return int((now - sent_at) // 1)
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

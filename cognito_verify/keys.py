@@ -24,7 +24,7 @@ from cognito_verify.errors import (
 )
 from cognito_verify.jws import JsonObject, UnverifiedJws, base64url_decoded, json_object, parse_compact
 
-__all__ = ["COGNITO_ALGORITHMS", "KeySet", "VerifyingKey", "check_algorithm", "verify_compact"]
+__all__ = ["COGNITO_ALGORITHMS", "KeySet", "VerifyingKey", "check_algorithm", "rsa_backend", "verify_compact"]
 
 COGNITO_ALGORITHMS = ("RS256",)
 
@@ -187,6 +187,13 @@ def check_algorithm(jws: UnverifiedJws, algorithms: Collection[str]) -> None:
     """Refuse any `alg` but the expected ones, `none` above all (RFC 8725 section 3.1)."""
     if not isinstance(jws.alg, str) or jws.alg not in algorithms:
         raise UnsupportedAlgorithmError(f"alg: expected {' or '.join(sorted(algorithms))}, found {shown(jws.alg)}")
+
+
+def rsa_backend() -> tuple[str, str]:
+    """For bug reports: python-jose's module that checks RSA signatures here, and the OpenSSL beneath it."""
+    from cryptography.hazmat.backends.openssl import backend
+
+    return str(jose.jwk.get_key("RS256").__module__), backend.openssl_version_text()
 
 
 def _jwks_members(jwks: object) -> list[object]:

@@ -773,7 +773,7 @@ def test_the_shell_completes_commands_and_options() -> None:
         environment = {"_COGNITO_VERIFY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(number)}
         return [line.partition(",")[2] for line in as_process(env=environment).out.splitlines()]
 
-    assert completed("cognito-verify ", 1) == ["demo", "explain", "inspect", "jwks", "login", "verify"]
+    assert completed("cognito-verify ", 1) == ["demo", "doctor", "explain", "inspect", "jwks", "login", "verify"]
     assert completed("cognito-verify verify --token-u", 2) == ["--token-use"]
     assert completed("cognito-verify verify --token-use ", 3) == ["access", "id", "any"]
     source = as_process(env={"_COGNITO_VERIFY_COMPLETE": "bash_source"}).out

@@ -751,6 +751,7 @@ def test_status_tells_how_the_keys_of_each_uri_stand(
         "last_error": None,
         "is_absent": False,
         "next_fetch_in": 0,
+        "clock_skew": None,
     }
 
 

@@ -11,6 +11,8 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
-from cognito_verify.jwks import JwksCache
+from cognito_verify.jwks import JwksCache, _clock_skew
 from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
 from tests.key_endpoints import RawServer, document, flights_over
 
@@ -512,3 +516,61 @@ def test_a_body_that_drips_over_tls_is_cut_at_the_deadline(
         cache.add_source(uri := f"https://127.0.0.1:{port}/")
         assert is_over_time(unavailable(cache, uri))
         flights_over()
+
+
+def date(seconds: float) -> str:
+    return formatdate(seconds, usegmt=True)
+
+
+# By how much the endpoint's clock differs from ours, which stands still; a fetch takes up to its deadline of 2.5 s.
+@pytest.mark.parametrize("ahead", [-600, -6, 0, 6, 600])
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_the_status_tells_how_far_the_endpoints_clock_is_from_ours(served: Served, ahead: int, status: int) -> None:
+    served.server.answers(Answer(status, headers={"Date": date(served.clock.now - ahead)}))
+    with suppress(KeysUnavailableError):
+        served.cache.prefetch([[served.uri]])
+    skew = served.cache.status()[served.uri]["clock_skew"]
+    assert skew is not None
+    assert skew - ahead in (0, 1, 2)
+
+
+def test_without_an_answer_nothing_is_known_of_the_endpoints_clock(served: Served) -> None:
+    served.server.answers(Answer(headers={"Date": date(served.clock.now)}), Answer(reset=True))
+    served.cache.prefetch([[served.uri]])
+    assert served.cache.status()[served.uri]["clock_skew"] is not None
+    served.clock.now += HOUR
+    served.cache.key(served.uri, served.kid)
+    assert served.cache.status()[served.uri]["clock_skew"] is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "skew"),
+    [
+        pytest.param({"Date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 0, id="the-same-second"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 07:59:59 GMT"}, 1, id="we-are-ahead"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 08:00:01 GMT"}, -1, id="we-are-behind"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 09:00:00 +0100"}, 0, id="another-zone"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 08:00:00 -0000"}, 0, id="no-zone"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 07:00:00 GMT", "Age": "3600"}, 0, id="kept-by-a-proxy"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 08:00:00 GMT", "Age": "an hour"}, None, id="an-age-in-words"),
+        pytest.param({"Date": "Fri, 15 Jan 2027 08:00:00 GMT", "Age": "9" * 4_000}, None, id="an-age-beyond-numbers"),
+        pytest.param({"Date": "Fri, 32 Jan 2027 08:00:00 GMT"}, None, id="no-such-day"),
+        pytest.param({"Date": "1800000000"}, None, id="a-number"),
+        pytest.param({"Date": ""}, None, id="empty"),
+        pytest.param({}, None, id="none"),
+    ],
+)
+def test_a_date_is_told_from_what_is_none(headers: dict[str, str], skew: int | None) -> None:
+    assert _clock_skew(headers, 1_800_000_000.9) == skew
+
+
+@given(
+    date=st.text(st.characters(max_codepoint=255))
+    | st.from_regex(r"\w{3}, \d+ (Jan|May) \d+ \d+:\d+:?\d* ?\S*", fullmatch=True)
+)
+@example(date=" ")
+@example(date="Fri, 15 Jan 2027 08:00:00 +9999")
+@example(date="Fri, 15 Jan 0 08:00:00 GMT")
+@example(date="Fri, 15 Jan 1 08:00:00 +2300")
+def test_no_date_whatever_it_says_stops_a_fetch(date: str) -> None:
+    assert isinstance(_clock_skew({"Date": date}, 1_800_000_000), int | None)

@@ -30,6 +30,7 @@ ROOMS = (
     "testing",
     "pytest_plugin",
     "cli",
+    "__main__",
 )
 # The rooms that may import what is installed beside the package. Anything else is the standard library's or nobody's.
 THIRD_PARTY = {

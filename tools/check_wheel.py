@@ -117,6 +117,9 @@ def _check_command(wheel: Path) -> None:
     needs = "cognito-verify: the command needs click: pip install 'cognito-verify[cli]'\n"
     _expect("the command of the bare environment", (refused.returncode, refused.stderr), (2, needs))
 
+    told = _run(str(PYTHON), "-I", "-W", "error", "-m", "cognito_verify")
+    _expect("the report of the bare environment", "nothing found that is wrong here" in told.splitlines(), True)
+
     unpacked = BUILD / "unpacked"
     shutil.unpack_archive(wheel, unpacked, "zip")
     load = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from cognito_verify.cli.lab import load_lab"

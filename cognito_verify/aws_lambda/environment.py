@@ -16,13 +16,15 @@ from cognito_verify.errors import ConfigurationError, shown
 from cognito_verify.requirements import Requirement, all_of, any_of
 from cognito_verify.verifier import CognitoVerifier
 
-__all__ = ["authorizer_from_env"]
+__all__ = ["VARIABLES", "authorizer_from_env"]
 
 _REQUIRED = ("COGNITO_USER_POOL_ID", "COGNITO_CLIENT_ID", "COGNITO_TOKEN_USE")
 _OPTIONAL = (
     *("COGNITO_JWKS", "COGNITO_JWKS_URI", "COGNITO_RULES", "COGNITO_POLICY_SCOPE", "COGNITO_HTTP_API_RESPONSE"),
     *("COGNITO_SIMPLE_UNCACHED", "COGNITO_BAD_TOKEN", "COGNITO_METRICS_NAMESPACE"),
 )
+VARIABLES = (*_REQUIRED, *_OPTIONAL)
+"""Every variable that `authorizer_from_env` reads; `CognitoVerifier.from_env` reads some of them."""
 _ALIKE = 0.75  # of what follows `COGNITO_`: RULE and RULES, POLICYSCOPE and POLICY_SCOPE, JWKS_URL and JWKS_URI
 
 
@@ -67,7 +69,7 @@ def _check_spelling() -> None:
     """A misspelt variable must not pass for one that is not set: without `COGNITO_RULES` every route is open."""
     unset = {name.removeprefix("COGNITO_"): name for name in _OPTIONAL if name not in os.environ}
     for name in sorted(os.environ):
-        if name.startswith("COGNITO_") and name not in (*_REQUIRED, *_OPTIONAL):
+        if name.startswith("COGNITO_") and name not in VARIABLES:
             meant = get_close_matches(name.removeprefix("COGNITO_"), unset, n=1, cutoff=_ALIKE)
             if meant:
                 raise ConfigurationError(f"{name}: there is no such variable; rename it to {unset[meant[0]]}")

@@ -1,4 +1,4 @@
-"""The `cognito-verify` command: verify, explain, inspect, jwks, login, demo. Needs the extra `cli`."""
+"""The `cognito-verify` command: verify, explain, inspect, jwks, login, doctor, demo. Needs the extra `cli`."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ __all__ = [
     "is_said",
     "json_option",
     "jwks_uri_option",
+    "optional_pool_option",
     "pool_option",
     "replicas_option",
     "token_of",
@@ -72,14 +73,17 @@ def _claims(_context: click.Context, _option: click.Parameter, values: tuple[str
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, errors as well."
 )
-pool_option = click.option(
-    "--pool",
-    "pool_id",
-    metavar="ID",
-    envvar="COGNITO_USER_POOL_ID",
-    required=True,
-    show_envvar=True,
-    help="The user pool, such as us-east-1_AbCdEfGhI.",
+pool_option, optional_pool_option = (
+    click.option(
+        "--pool",
+        "pool_id",
+        metavar="ID",
+        envvar="COGNITO_USER_POOL_ID",
+        required=is_required,
+        show_envvar=True,
+        help="The user pool, such as us-east-1_AbCdEfGhI.",
+    )
+    for is_required in (True, False)
 )
 client_option = click.option(
     "--client-id",

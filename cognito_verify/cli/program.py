@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from cognito_verify.cli.doctor import ending, examined, lines
 from cognito_verify.cli.explaining import CHECKS, Explanation, Row
 from cognito_verify.cli.failures import FAULT, REFUSED, VERIFIED, InterruptedCommandError, UsageError, exit_code
 from cognito_verify.cli.keys_file import compare, fetched_keys, keys_in, write_keys
@@ -28,6 +29,7 @@ from cognito_verify.cli.options import (
     is_said,
     json_option,
     jwks_uri_option,
+    optional_pool_option,
     pool_option,
     replicas_option,
     token_of,
@@ -35,17 +37,16 @@ from cognito_verify.cli.options import (
     user_pool,
     verifier_options,
 )
+from cognito_verify.cli.plain_text import plain, without_tokens
 from cognito_verify.cli.words import (
     TIMES,
     error_document,
     marked,
-    plain,
     say,
     say_json,
     token_document,
     warn,
     when,
-    without_tokens,
 )
 from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.jws import json_object, parse_compact
@@ -407,6 +408,29 @@ def _secret(what: str, variable: str | None, *, is_new: bool = False) -> str:
     ):  # getpass would fall back to reading, and showing, a line of standard input
         raise click.UsageError(f"{what}: there is no terminal to ask at; name a variable (see --help)")
     return str(click.prompt(what, hide_input=True, confirmation_prompt=is_new, err=True))
+
+
+@program.command(epilog="\b\nExample, with the pool, if any, from the environment:\n  $ cognito-verify doctor")
+@optional_pool_option
+@jwks_uri_option
+@endpoint_option
+@replicas_option
+@json_option
+def doctor(*, as_json: bool, pool_id: str | None, endpoint_url: str | None, **sources: Any) -> int:
+    """Print what a bug report needs.
+
+    Versions, the cryptography's backend, which variables are set, whether the pool's keys can be had, and how far this
+    machine's clock is from the endpoint's. No value of a variable, no token, no pool id.
+
+    Exit codes: 0 nothing found, 1 a clock that is off, 2 configuration, 3 keys unavailable.
+    """
+    report = examined(None if pool_id is None else lambda: user_pool(pool_id, None, endpoint_url, **sources))
+    if as_json:
+        say_json(report)
+    else:
+        for line in lines(report):
+            say(line)
+    return ending(report)
 
 
 @program.command(epilog="\b\nExample:\n  $ cognito-verify demo")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from cognito_verify.claims import check_time_claims, duration, utc
+from cognito_verify.cli.plain_text import plain
 from cognito_verify.errors import CognitoVerifyError, InvalidClaimError
 from cognito_verify.tokens import AccessToken, IdToken, VerifiedToken
 
@@ -18,32 +18,14 @@ __all__ = [
     "TIMES",
     "error_document",
     "marked",
-    "plain",
     "say",
     "say_json",
     "token_document",
     "warn",
     "when",
-    "without_tokens",
 ]
 
 TIMES = ("exp", "nbf", "iat", "auth_time")
-# What the command line's own messages may quote: a token, a part of one, or what looks like one.
-# Each word is tried from its start alone: else a long one would take quadratic time.
-_TOKENS = r"eyJ[\w.+/=-]{8,}|(?<![\w-])[\w-]{16,}+\.[\w-]{16,}+(?:\.[\w-]*+)++"
-# What `isprintable` takes for visible and no terminal shows: Default_Ignorable_Code_Point of Unicode's
-# DerivedCoreProperties.txt among letters and marks, and the blank of braille.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-_QUERIES = r"(https?://[^\s?'\"]*\?)[^\s'\"]+"  # of a signed URL it is a secret
-
-
-def plain(text: str) -> str:
-    """`text` in one line without control, bidirectional or other invisible characters: they are shown escaped."""
-    return "".join(
-        one if one.isprintable() and not _UNSEEN.match(one) else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def marked(text: str, colour: str) -> str:
@@ -65,11 +47,6 @@ def warn(message: str) -> None:
 def say_json(document: Mapping[str, Any]) -> None:
     """A document on standard output, in ASCII: what a token says reaches no terminal as it is."""
     click.echo(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))
-
-
-def without_tokens(message: str) -> str:
-    """A message about the command line that may quote what was typed, without what may be a token or a URL's query."""
-    return re.sub(_TOKENS, "(not shown)", re.sub(_QUERIES, r"\1(not shown)", message))
 
 
 def when(value: Any, now: float) -> str:
