@@ -22,7 +22,7 @@ def pieces(raw: str) -> list[str]:
 
 def assert_secret(raw: str, texts: Iterable[str]) -> None:
     looked_for = pieces(raw)
-    for text in texts:
+    for text in dict.fromkeys(texts):
         leaked = [piece for piece in looked_for if piece in text]
         assert not leaked, f"{text[:300]} ... holds {leaked[0][:40]}"
 
@@ -42,9 +42,12 @@ def told(error: BaseException, *, but_for: str) -> Iterator[str]:
 
 
 def stack(frame: FrameType | None, *, but_for: str) -> Iterator[str]:
-    """What a report of the running program shows from this frame outwards, with all local variables."""
-    frames = traceback.StackSummary.extract(traceback.walk_stack(frame), capture_locals=True)
-    yield from _shown(frames, but_for)
+    """What a report of the running program shows from this frame outwards, with all local variables.
+
+    Without the frames of the test runner, which are large and know of no token.
+    """
+    walked = ((one, line) for one, line in traceback.walk_stack(frame) if "pytest" not in one.f_code.co_filename)
+    yield from _shown(traceback.StackSummary.extract(walked, capture_locals=True), but_for)
 
 
 def logged(log: pytest.LogCaptureFixture) -> list[str]:
