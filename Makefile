@@ -6,12 +6,13 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest surface format clean
+.PHONY: help demo demo-serve test differential lint docs bench layer test-lowest surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
 	@echo 'make demo-serve   the same pool and API, left running, with AWS CLI and curl lines to try'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
+	@echo 'make differential some 200,000 good and bad tokens through this library, PyJWT and joserfc: who accepts what'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
@@ -38,6 +39,10 @@ test:
 	@$(py) -m coverage combine --quiet
 	$(py) -m coverage report
 	$(py) tools/check_wheel.py
+
+differential:
+	@$(ready) dev
+	ATTACKS=long $(py) -m pytest -q -s tests/attacks/test_differential.py
 
 lint:
 	@$(ready) dev

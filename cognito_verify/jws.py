@@ -107,8 +107,8 @@ def parse_compact(raw: object, max_token_bytes: int) -> UnverifiedJws:
 
     Raises:
         MalformedTokenError: Anything but three canonical unpadded base64url segments (RFC 7515 section 2, RFC 4648
-            section 3.5), a header that is no strict JSON object, has no `kid`, or has a `crit` that we would have to
-            understand (RFC 7515 section 4.1.11).
+            section 3.5), a header that is no strict JSON object, has no `kid`, has a `crit` that we would have to
+            understand (RFC 7515 section 4.1.11), or says that its payload is not in base64url (RFC 7797).
     """
     if not isinstance(raw, str):
         raise MalformedTokenError(f"token: expected a str, found {type(raw).__name__}")
@@ -194,6 +194,9 @@ def _read_header(segment: str) -> tuple[JsonObject, str, object]:
     header = json_object("header", base64url_decoded("header", segment))
     if "crit" in header:
         raise MalformedTokenError("header: expected no 'crit', since no critical extension is understood here")
+    if header.get("b64", True) is not True:
+        # RFC 7797 section 6 wants it in `crit`; without, whoever knows it reads another payload than whoever does not.
+        raise MalformedTokenError(f"header: expected no 'b64' but true, found {shown(header['b64'])}")
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         raise MalformedTokenError(

@@ -308,6 +308,7 @@ class CognitoVerifier(Generic[TokenT_co]):
             issuer, kid = opened[2], opened[3]
             return self._believed(opened, self._jwks.key(issuer.jwks_uri, kid, issuer.siblings))
         except CognitoVerifyError as error:
+            sealed.raw = None  # the frames of an error that is kept would keep it
             return error.with_traceback(None)
 
     async def _verdict_async(self, sealed: _Sealed) -> _Verdict | CognitoVerifyError:
@@ -316,6 +317,7 @@ class CognitoVerifier(Generic[TokenT_co]):
             issuer, kid = opened[2], opened[3]
             return self._believed(opened, await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings))
         except CognitoVerifyError as error:
+            sealed.raw = None  # the frames of an error that is kept would keep it
             return error.with_traceback(None)
 
     def _opened(self, sealed: _Sealed) -> _Opened:

@@ -258,6 +258,14 @@ def test_a_header_without_a_kid_is_refused() -> None:
     assert parse_compact(token({"kid": "one"}), MAX).alg is None  # whether that is a good `alg` is decided later
 
 
+@pytest.mark.parametrize("b64", [False, None, 0, 1, "true"], ids=repr)
+def test_a_payload_that_would_not_be_in_base64url_is_refused(b64: object) -> None:
+    """Without `crit`, which RFC 7797 asks for, one reader takes the payload as it stands and another decodes it."""
+    message = refusal_of(parse_compact, token({**HEADER, "b64": b64}), MAX)
+    assert message.startswith("header: expected no 'b64' but true")
+    assert parse_compact(token({**HEADER, "b64": True}), MAX).kid == "one"
+
+
 @pytest.mark.parametrize("crit", [["exp"], [], None, "b64", False], ids=repr)
 def test_a_critical_header_is_refused(crit: object) -> None:
     message = refusal_of(parse_compact, token({**HEADER, "crit": crit}), MAX)

@@ -677,9 +677,7 @@ def test_a_token_of_algorithm_none_without_a_signature_is_malformed() -> None:
         pytest.param({"jku": "https://evil.example/jwks.json"}, id="jku"),
         pytest.param({"x5u": "https://evil.example/cert.pem"}, id="x5u"),
         pytest.param({"x5c": ["MIIB"]}, id="x5c"),
-        pytest.param(
-            {"x5t": "AA", "x5t#S256": "AA", "zip": "DEF", "cty": "JWT", "b64": False, "enc": "A"}, id="others"
-        ),
+        pytest.param({"x5t": "AA", "x5t#S256": "AA", "zip": "DEF", "cty": "JWT", "b64": True, "enc": "A"}, id="others"),
     ],
 )
 def test_nothing_in_the_header_chooses_another_key(header: Jwk) -> None:

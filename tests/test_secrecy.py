@@ -7,7 +7,6 @@ import gc
 import logging
 import pickle
 import threading
-import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,9 +38,9 @@ from cognito_verify.pool import UserPool
 from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
+from tests.secrecy import assert_secret, logged, told
 
 NOW = 1_800_000_000
-WINDOW = 16  # characters: a piece of a token of that length is already too much
 
 
 class BreakableClock(Clock):
@@ -69,40 +68,8 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-# What is looked at
-
-
-def pieces(raw: str) -> list[str]:
-    """The raw token, and every piece of its payload and signature; the header says nothing secret."""
-    _, _, secret = raw.partition(".")
-    segments = (secret or raw).split(".")
-    return [raw, *(one[at : at + WINDOW] for one in segments for at in range(0, len(one) - WINDOW + 1, 3))]
-
-
 def told_by(error: BaseException) -> Iterator[str]:
-    """All that an error report could show, but for the frames of this file, which hold the token themselves."""
-    seen: set[int] = set()
-    chain: list[BaseException | None] = [error]
-    while chain:
-        one = chain.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        chain += [one.__cause__, one.__context__]
-        yield from (str(one), repr(one), repr(one.args), repr(vars(one)), getattr(one, "challenge", ""))
-        for frame in traceback.TracebackException.from_exception(one, capture_locals=True).stack:
-            if frame.filename != __file__:
-                yield f"{frame.filename}, {frame.name}: {frame.locals}"
-
-
-def assert_secret(raw: str, texts: list[str]) -> None:
-    for text in texts:
-        leaked = [piece for piece in pieces(raw) if piece in text]
-        assert not leaked, f"{text[:300]} ... holds {leaked[0][:40]}"
-
-
-def logged(log: pytest.LogCaptureFixture) -> list[str]:
-    return [log.text, *(repr(vars(record)) for record in log.records)]
+    return told(error, but_for=__file__)
 
 
 # Refusals
@@ -236,9 +203,9 @@ def test_a_refusal_does_not_hold_the_token(
         with pytest.raises(error) as refusal:
             verified(verifier, raw, is_async=is_async)
         assert type(refusal.value) is error
-        told = [*told_by(refusal.value), pickle.dumps(refusal.value).decode("latin-1")]
-        assert any("cognito_verify" in text for text in told)
-        assert_secret(raw, told)
+        texts = [*told_by(refusal.value), pickle.dumps(refusal.value).decode("latin-1")]
+        assert any("cognito_verify" in text for text in texts)
+        assert_secret(raw, texts)
     assert_secret(raw, [*logged(log), repr(events), repr(verifier)])
     verified(verifier, minted.access_token(), is_async=is_async)
 
@@ -262,7 +229,7 @@ def test_these_tests_would_find_a_leak(pool: FakeUserPool) -> None:
 def test_missing_keys_do_not_tell_the_token(
     pool: FakeUserPool, clock: Clock, log: pytest.LogCaptureFixture, is_async: bool
 ) -> None:
-    told = threading.Event()  # the log is written before the observer hears of it, and by the fetch's own thread
+    is_told = threading.Event()  # the log is written before the observer hears of it, and by the fetch's own thread
 
     def fetch(_: str, __: float) -> bytes:
         raise OSError("down")
@@ -272,12 +239,12 @@ def test_missing_keys_do_not_tell_the_token(
         pool.user_pool_id,
         client_id="test-client",
         token_use="access",
-        jwks_cache=JwksCache(fetch=fetch, observer=lambda _: told.set(), clock=clock),
+        jwks_cache=JwksCache(fetch=fetch, observer=lambda _: is_told.set(), clock=clock),
         clock=clock,
     )
     with pytest.raises(KeysUnavailableError) as refusal:
         verified(verifier, raw, is_async=is_async)
-    assert told.wait(timeout=5)
+    assert is_told.wait(timeout=5)
     assert "down" in log.text
     assert_secret(raw, [*told_by(refusal.value), *logged(log)])
     verified(pool.verifier(), raw, is_async=is_async)
@@ -374,9 +341,9 @@ def test_whoever_gives_up_waiting_for_keys_does_not_tell_the_token(
         raise AssertionError("not cancelled")
 
     cancelled = asyncio.run(main(), debug=True)
-    told = list(told_by(cancelled))
-    assert any("verify_async" in text for text in told)
-    assert_secret(raw, [*told, *logged(log), repr(events)])
+    texts = list(told_by(cancelled))
+    assert any("verify_async" in text for text in texts)
+    assert_secret(raw, [*texts, *logged(log), repr(events)])
 
 
 # Success

@@ -284,11 +284,10 @@ class LambdaAuthorizer:
             return
         # What the client also sent elsewhere may be another identity source's value, or part of one (format 1.0 joins
         # them by commas): it proves nothing.
-        cookies = str([event.get("cookies"), header_values(event, "Cookie")])
         key, origins = request.route_key, header_values(event, "Origin")
         is_kept_by_origin = bool(origins) and all(
             any(origin in value.split(",") for value in identity)
-            and origin not in cookies
+            and origin not in _cookies(event)
             and not _is_sent(event, origin, but_for="origin")
             for origin in origins
         )
@@ -542,11 +541,24 @@ def _members(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _identity(event: dict[str, Any]) -> list[str]:
+class _Identity(tuple[str, ...]):
+    """Values of identity sources, the token among them: a report with local variables must not show them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} values)"
+
+
+def _identity(event: dict[str, Any]) -> _Identity:
     """The values of the authorizer's identity sources; format 1.0 has them in one string, REST APIs do not tell."""
     values = event.get("identitySource")
     several = values if isinstance(values, list) else [values]
-    return [value for value in several if isinstance(value, str) and value]
+    return _Identity(value for value in several if isinstance(value, str) and value)
+
+
+def _cookies(event: dict[str, Any]) -> str:
+    return str([event.get("cookies"), header_values(event, "Cookie")])
 
 
 def _is_sent(event: dict[str, Any], text: str, *, but_for: str = "") -> bool:
