@@ -1,12 +1,14 @@
 # Every target sets itself up in .venv, on a machine that has Python 3.11 or newer, make and git.
 
 PYTHON ?=
-export PYTHON
+CONSTRAINTS ?=
+export PYTHON CONSTRAINTS
 
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest constraints
+.PHONY: format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -17,10 +19,12 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make constraints  constraints.txt anew: the newest versions that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
 	@echo
 	@echo 'Needs Python 3.11 or newer. To choose one: make PYTHON=python3.12 test'
+	@echo 'Installs the versions in constraints.txt. The newest instead: make CONSTRAINTS=/dev/null test'
 
 demo:
 	@$(ready) lab
@@ -67,6 +71,12 @@ test-lowest:
 	@cat build/lowest.txt
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest
+
+# For every platform, and every Python from the oldest allowed on: what is for some of them only has a marker.
+constraints:
+	@CONSTRAINTS=/dev/null $(ready) lock
+	@$(py) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+	    --no-annotate --custom-compile-command 'make constraints' --output-file constraints.txt pyproject.toml
 
 format:
 	@$(ready) dev
