@@ -7,7 +7,7 @@ export PYTHON CONSTRAINTS
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest constraints
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest dist reproducible constraints
 .PHONY: format clean
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
+	@echo 'make reproducible the same in two clones that differ in all but the commit: every byte must be the same'
 	@echo 'make constraints  constraints.txt anew: the newest versions that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
@@ -71,6 +73,14 @@ test-lowest:
 	@cat build/lowest.txt
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest
+
+dist:
+	@$(ready) dev
+	@$(py) tools/dist.py
+
+reproducible:
+	@$(ready) dev
+	@$(py) tools/dist.py --twice
 
 # For every platform, and every Python from the oldest allowed on: what is for some of them only has a marker.
 constraints:
