@@ -7,7 +7,7 @@ export PYTHON CONSTRAINTS
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest dist reproducible constraints
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest test-without-ecdsa dist reproducible constraints
 .PHONY: format clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make test-without-ecdsa  the test suite with ecdsa, rsa and pyasn1 uninstalled, which python-jose names and we never import'
 	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
 	@echo 'make reproducible the same in two clones that differ in all but the commit: every byte must be the same'
 	@echo 'make constraints  constraints.txt anew: the newest versions that pyproject.toml allows'
@@ -74,6 +75,17 @@ test-lowest:
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest
 
+# An environment of its own here too. pip does not mind that python-jose then lacks what it names; `pip check` would.
+test-without-ecdsa:
+	@rm -rf .venv-without-ecdsa
+	@sh tools/venv.sh .venv-without-ecdsa dev lab docs
+	.venv-without-ecdsa/bin/python -m pip uninstall --quiet --yes ecdsa rsa pyasn1
+	! .venv-without-ecdsa/bin/python -c 'import ecdsa' 2>/dev/null
+	! .venv-without-ecdsa/bin/python -c 'import rsa' 2>/dev/null
+	! .venv-without-ecdsa/bin/python -c 'import pyasn1' 2>/dev/null
+	.venv-without-ecdsa/bin/python -m pytest
+	ATTACKS=long .venv-without-ecdsa/bin/python -m pytest tests/e2e/test_user_zip.py
+
 dist:
 	@$(ready) dev
 	@$(py) tools/dist.py
@@ -94,5 +106,5 @@ format:
 	@$(py) -m ruff format
 
 clean:
-	rm -rf .venv .venv-lowest build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -rf .venv .venv-lowest .venv-without-ecdsa build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
