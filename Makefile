@@ -1,12 +1,14 @@
 # Every target sets itself up in .venv, on a machine that has Python 3.11 or newer, make and git.
 
 PYTHON ?=
-export PYTHON
+CONSTRAINTS ?=
+export PYTHON CONSTRAINTS
 
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test differential lint docs bench layer test-lowest surface format clean
+.PHONY: help demo demo-serve test differential lint docs bench layer test-lowest test-without-ecdsa dist reproducible
+.PHONY: constraints surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -19,10 +21,15 @@ help:
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
+	@echo 'make test-without-ecdsa  the test suite with ecdsa, rsa and pyasn1 uninstalled, which python-jose names and we never import'
+	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
+	@echo 'make reproducible the same in two clones that differ in all but the commit: every byte must be the same'
+	@echo 'make constraints  constraints.txt anew: the newest versions that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
 	@echo
 	@echo 'Needs Python 3.11 or newer. To choose one: make PYTHON=python3.12 test'
+	@echo 'Installs the versions in constraints.txt. The newest instead: make CONSTRAINTS=/dev/null test'
 
 demo:
 	@$(ready) lab
@@ -79,11 +86,36 @@ surface:
 	@$(ready) dev
 	@$(py) tools/surface.py --write
 
+# An environment of its own here too. pip does not mind that python-jose then lacks what it names; `pip check` would.
+test-without-ecdsa:
+	@rm -rf .venv-without-ecdsa
+	@sh tools/venv.sh .venv-without-ecdsa dev lab docs
+	.venv-without-ecdsa/bin/python -m pip uninstall --quiet --yes ecdsa rsa pyasn1
+	! .venv-without-ecdsa/bin/python -c 'import ecdsa' 2>/dev/null
+	! .venv-without-ecdsa/bin/python -c 'import rsa' 2>/dev/null
+	! .venv-without-ecdsa/bin/python -c 'import pyasn1' 2>/dev/null
+	.venv-without-ecdsa/bin/python -m pytest
+	ATTACKS=long .venv-without-ecdsa/bin/python -m pytest tests/e2e/test_user_zip.py
+
+dist:
+	@$(ready) dev
+	@$(py) tools/dist.py
+
+reproducible:
+	@$(ready) dev
+	@$(py) tools/dist.py --twice
+
+# For every platform, and every Python from the oldest allowed on: what is for some of them only has a marker.
+constraints:
+	@CONSTRAINTS=/dev/null $(ready) lock
+	@$(py) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+	    --no-annotate --custom-compile-command 'make constraints' --output-file constraints.txt pyproject.toml
+
 format:
 	@$(ready) dev
 	@$(py) -m ruff check --fix-only --quiet
 	@$(py) -m ruff format
 
 clean:
-	rm -rf .venv .venv-lowest build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -rf .venv .venv-lowest .venv-without-ecdsa build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,13 +4,14 @@
 #     sh tools/venv.sh DIRECTORY EXTRA...
 #
 # PYTHON, where set, names the interpreter; otherwise the newest one that runs and is recent enough is taken.
-# CONSTRAINTS, where set, is a constraints file for pip.
+# CONSTRAINTS is a constraints file for pip: constraints.txt, if no other is named; /dev/null takes the newest versions.
 # Run it in the clone's root: it installs what pyproject.toml there says, again whenever that has changed.
 
 set -eu
 
 venv=$1
 shift
+constraints=${CONSTRAINTS:-constraints.txt}
 
 # Prints "3.11" and the like where `$1` runs and is a Python. Version managers put commands on PATH that only fail.
 version_of() {
@@ -84,7 +85,7 @@ if [ ! -e "$venv" ]; then
 fi
 
 # One stamp for each extra. It holds what was installed, the place included: an editable install is bound to it.
-wanted=$({ cat pyproject.toml "${CONSTRAINTS:-/dev/null}"; pwd; } | cksum)
+wanted=$({ cat pyproject.toml "$constraints"; pwd; } | cksum)
 missing=
 for extra in "$@"; do
     if [ "$(cat "$venv/.installed-$extra" 2>/dev/null)" != "$wanted" ]; then
@@ -94,7 +95,7 @@ done
 [ -n "$missing" ] || exit 0
 
 echo "Installing cognito-verify[$missing] into $venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${CONSTRAINTS:+--constraint "$CONSTRAINTS"} \
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" \
     --editable ".[$missing]" ||
     give_up "pip could not install the development requirements; its message is above." \
         "It needs a package index: check the network, or the proxy and index settings of pip."
