@@ -239,8 +239,8 @@ class JwksCache:
             raise self._unavailable([source], now)
         raise UnknownKeyError(
             f"kid: expected a key that {source.name} publishes, found {shown(kid)}: signed by another pool, forged, "
-            "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if flight is None else ""),
-            transient=flight is None,
+            "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if started is None else ""),
+            transient=started is None,  # a fetch that began before this token came may have missed its key
         )
 
     def _fetch_all(self, uris: Sequence[str], give_up_at: float | None = None) -> _Search[None]:
