@@ -298,6 +298,17 @@ class JwksCache:
             retry_after=min(waits),
         )
 
+    def _outlook(self, source: _Source, now: float) -> str:
+        """What a failed fetch means for tokens, and when the next one is allowed."""
+        if source.held.until == _FOREVER:
+            return "bundled keys go on"  # which cause no fetch
+        if not self._usable(source, now):
+            wait = self._wait_before_fetch(source, now, on_demand=True)
+            return f"no keys to go on with; next fetch in {wait:.0f} s"
+        left = source.held.until + self._max_stale - now
+        wait = self._wait_before_fetch(source, now, on_demand=False)
+        return f"keys at hand are served for {left:.0f} s more; next refresh in {wait:.0f} s"
+
     def _status(self, source: _Source, now: float) -> JwksStatus:
         if not source.held.keys:
             state = "never"
@@ -367,12 +378,15 @@ class JwksCache:
                     return  # given up on long ago: nobody vouches for what came so late
                 flight.has_landed = True
                 age = self._settle(source, flight.started_at, outcome)
+                outlook = "" if isinstance(outcome, KeySet) else self._outlook(source, self._settled(source))
             # Before the callers go on: when they have answered, a Lambda function stands still.
             if isinstance(outcome, _FetchFailure):
                 import logging
 
                 level = logging.INFO if outcome.is_absent else logging.WARNING
-                logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.name, outcome)
+                logging.getLogger("cognito_verify").log(
+                    level, "keys: expected a key set from %s, found none: %s; %s", source.name, outcome, outlook
+                )
             if self._observer is not None:
                 _tell(self._observer, flight, outcome, age)
         finally:
