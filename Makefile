@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench fire layer test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make fire         the key endpoint under fire: some sixty ways to misbehave, with real deadlines'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
@@ -53,6 +54,11 @@ docs:
 bench:
 	@$(ready) bench
 	@$(py) -m benchmarks
+
+# The long forms; `make test` runs the short ones.
+fire:
+	@$(ready) dev
+	ATTACKS=long $(py) -m pytest tests/attacks/test_key_endpoint_under_fire.py
 
 layer:
 	@$(ready) dev
