@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench fire layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench fire crowds layer test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -16,6 +16,7 @@ help:
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make fire         the key endpoint under fire: some sixty ways to misbehave, with real deadlines'
+	@echo 'make crowds       64 threads, 200 tasks, forks and a jumping clock on one verifier, for a minute'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
@@ -59,6 +60,10 @@ bench:
 fire:
 	@$(ready) dev
 	ATTACKS=long $(py) -m pytest tests/attacks/test_key_endpoint_under_fire.py
+
+crowds:
+	@$(ready) dev
+	ATTACKS=long $(py) -m pytest -s tests/attacks/test_crowds.py
 
 layer:
 	@$(ready) dev
