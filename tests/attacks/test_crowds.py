@@ -321,6 +321,7 @@ class Forks:
             try:
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 signal.alarm(20)
+                faulthandler.dump_traceback_later(15, file=writing)
                 os.write(writing, json.dumps(self._live()).encode())
                 status = 0
             finally:
@@ -329,7 +330,9 @@ class Forks:
         with os.fdopen(reading, "rb") as pipe:
             told = pipe.read()  # until the child has ended
         self.statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        if told:
+        if self.statuses[-1]:
+            self._world.violations.append(f"a child ended with {self.statuses[-1]}: {told.decode()}")
+        else:
             fetches, violations = json.loads(told)
             self.fetches += fetches
             self._world.violations += [f"in a child: {violation}" for violation in violations]
