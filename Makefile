@@ -7,8 +7,8 @@ export PYTHON CONSTRAINTS
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test differential lint docs bench layer test-lowest test-without-ecdsa dist reproducible
-.PHONY: constraints surface format clean
+.PHONY: help demo demo-serve test differential fire crowds lint docs bench layer test-lowest test-without-ecdsa
+.PHONY: dist reproducible constraints surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -18,6 +18,8 @@ help:
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make fire         the key endpoint under fire: some sixty ways to misbehave, with real deadlines'
+	@echo 'make crowds       64 threads, 200 tasks, forks and a jumping clock on one verifier, for a minute'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
@@ -66,6 +68,15 @@ docs:
 bench:
 	@$(ready) bench
 	@$(py) -m benchmarks
+
+# The long forms; `make test` runs the short ones.
+fire:
+	@$(ready) dev
+	ATTACKS=long $(py) -m pytest tests/attacks/test_key_endpoint_under_fire.py
+
+crowds:
+	@$(ready) dev
+	ATTACKS=long $(py) -m pytest -s tests/attacks/test_crowds.py
 
 layer:
 	@$(ready) dev

@@ -242,8 +242,8 @@ class JwksCache:
             raise self._unavailable([source], now)
         raise UnknownKeyError(
             f"kid: expected a key that {source.name} publishes, found {shown(kid)}: signed by another pool, forged, "
-            "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if flight is None else ""),
-            transient=flight is None,
+            "or by a key that was withdrawn" + ("; keys were fetched a moment ago" if started is None else ""),
+            transient=started is None,  # a fetch that began before this token came may have missed its key
         )
 
     def _fetch_all(self, uris: Sequence[str], give_up_at: float | None = None) -> _Search[None]:
@@ -300,6 +300,17 @@ class JwksCache:
             "Is the endpoint within reach from here (network, proxy)? jwks= brings the keys along",
             retry_after=min(waits),
         )
+
+    def _outlook(self, source: _Source, now: float) -> str:
+        """What a failed fetch means for tokens, and when the next one is allowed."""
+        if source.held.until == _FOREVER:
+            return "bundled keys go on"  # which cause no fetch
+        if not self._usable(source, now):
+            wait = self._wait_before_fetch(source, now, on_demand=True)
+            return f"no keys to go on with; next fetch in {wait:.0f} s"
+        left = source.held.until + self._max_stale - now
+        wait = self._wait_before_fetch(source, now, on_demand=False)
+        return f"keys at hand are served for {left:.0f} s more; next refresh in {wait:.0f} s"
 
     def _status(self, source: _Source, now: float) -> JwksStatus:
         if not source.held.keys:
@@ -372,12 +383,15 @@ class JwksCache:
                 flight.has_landed = True
                 source.clock_skew = flight.clock_skew
                 age = self._settle(source, flight.started_at, outcome)
+                outlook = "" if isinstance(outcome, KeySet) else self._outlook(source, self._settled(source))
             # Before the callers go on: when they have answered, a Lambda function stands still.
             if isinstance(outcome, _FetchFailure):
                 import logging
 
                 level = logging.INFO if outcome.is_absent else logging.WARNING
-                logging.getLogger("cognito_verify").log(level, "no keys fetched from %s: %s", source.name, outcome)
+                logging.getLogger("cognito_verify").log(
+                    level, "keys: expected a key set from %s, found none: %s; %s", source.name, outcome, outlook
+                )
             if self._observer is not None:
                 _tell(self._observer, flight, outcome, age)
         finally:
@@ -591,8 +605,13 @@ def _import_for_fetch(*, with_requests: bool, with_observer: bool) -> None:
 
 
 def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
+    import zlib
+
     import requests
     from requests.adapters import HTTPAdapter
+
+    # By requests' own name for it: urllib3 is its dependency, not ours.
+    from requests.exceptions import BaseHTTPError  # type: ignore[attr-defined]
 
     class UnredirectedSession(requests.Session):
         """Sees no redirects: requests would read the body of one whole, however large, even if it is not followed."""
@@ -628,13 +647,9 @@ def _requested(flight: _Flight, timeout: tuple[float, float]) -> bytes:
             ) as response:
                 flight.clock_skew = _clock_skew(response.headers, flight.started_at + flight.seconds_taken())
                 _check_answer(response)
-                body = b""
-                for chunk in response.iter_content(16_384):
-                    body += chunk
-                    if len(body) > _MAX_RESPONSE_BYTES:
-                        raise _FetchFailure("the answer is over 512 KiB", is_worth_a_retry=False)
-                return body
-        except (OSError, ValueError) as error:  # requests' own are OSErrors; a socket that is shut raises either
+                return _received(response)
+        # requests' own are OSErrors, urllib3's none; a socket that is shut raises an OSError or a ValueError
+        except (OSError, ValueError, BaseHTTPError, zlib.error) as error:
             raise _FetchFailure(_named(_root_cause(error)), is_worth_a_retry=True) from None
         finally:
             flight.abandon()  # urllib3 leaves a socket that breaks off in the wrong moment to the garbage collector
@@ -669,6 +684,24 @@ def _clock_skew(headers: Mapping[str, str], now: float) -> int | None:
         return int((now - sent_at) // 1)
     except (KeyError, ValueError, OverflowError):
         return None
+
+
+def _received(response: requests.Response) -> bytes:
+    """The body, unpacked, of which never more is held than may be kept.
+
+    Not by `iter_content`: urllib3 2.5 unpacks all that a read brings at once (45 MiB of a bomb) and keeps an endless
+    line between two chunks (180 MiB in 2.5 s); 2.8 does neither. http.client, which `raw.read` asks, never did.
+    """
+    import zlib  # 0.2 ms, and whoever comes here has it through urllib3
+
+    is_packed = response.headers.get("Content-Encoding", "").lower() == "gzip"
+    unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # gzip alone
+    body = b""
+    while not unpacking.eof and (part := response.raw.read(16_384, decode_content=False)):
+        body += unpacking.decompress(part, _MAX_RESPONSE_BYTES + 1 - len(body)) if is_packed else part
+        if len(body) > _MAX_RESPONSE_BYTES:
+            raise _FetchFailure("the answer is over 512 KiB", is_worth_a_retry=False)
+    return body
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -39,13 +39,14 @@ class RawServer:
     Leaving the context cuts the connections and joins the threads.
     """
 
-    def __init__(self, converse: Callable[[socket.socket], None]) -> None:
+    def __init__(self, converse: Callable[[socket.socket], None], *, port: int = 0) -> None:
         self._converse = converse
+        self._port = port
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> int:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
         self._start(self._accept)
         port: int = self._listener.getsockname()[1]
         return port

@@ -831,6 +831,20 @@ def test_a_failed_fetch_is_logged(
     ]
 
 
+def test_a_failed_fetch_is_logged_with_what_it_means_where_keys_are_bundled(
+    endpoint: Endpoint, pool: FakeUserPool, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = JwksCache(fetch=endpoint, clock=clock)
+    cache.add_source(URI, KeySet.from_jwks(pool.jwks))
+    endpoint.answer = DOWN
+    refused(cache, "unknown", KeysUnavailableError)
+    flights_over()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"keys: expected a key set from {URI}, found none: fetch= raised {type(DOWN).__name__}: {DOWN}; "
+        "bundled keys go on"
+    ]
+
+
 # Refreshing ahead of time
 
 

@@ -160,6 +160,36 @@ def test_threads_and_tasks_share_one_fetch(server: JwksServer, uri: str, clock: 
     assert server.requests == 1
 
 
+def test_whoever_joins_a_fetch_that_began_before_is_not_refused_for_good(endpoint: Endpoint, clock: Clock) -> None:
+    joined = threading.Event()
+
+    def clock_that_tells_who_looks() -> float:  # read with the lock held
+        if threading.current_thread().name == "joiner":
+            joined.set()
+        return clock()
+
+    fetch = Holding(endpoint)
+    cache = cache_of(URI, clock_that_tells_who_looks, fetch=fetch, deadline=20)
+    refusals: dict[str, BaseException] = {}
+
+    def look_up() -> None:
+        refusals[threading.current_thread().name] = error_of(cache, URI, "new")
+
+    starter, joiner = (threading.Thread(target=look_up, name=name) for name in ("starter", "joiner"))
+    starter.start()
+    assert fetch.began.wait(timeout=20)  # what is on its way may have been written before the pool had the key
+    joiner.start()
+    assert joined.wait(timeout=20)
+    cache.status()  # once the lock is free, the joiner waits for the fetch
+    fetch.may_end.set()
+    starter.join(timeout=20)
+    joiner.join(timeout=20)
+    assert {name: (type(error), error.transient) for name, error in refusals.items()} == {  # type: ignore[attr-defined]
+        "starter": (UnknownKeyError, False),
+        "joiner": (UnknownKeyError, True),
+    }
+
+
 def test_keys_that_came_while_a_caller_was_on_its_way_serve_it(endpoint: Endpoint, clock: Clock, kid: str) -> None:
     faster: list[JwksCache] = []
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
-import ipaddress
 import json
 import socket
 import ssl
@@ -18,10 +16,7 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -418,45 +413,10 @@ def test_no_proxy_is_honoured(served: Served, monkeypatch: pytest.MonkeyPatch) -
 # TLS
 
 
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
-        self._name = name
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._certificate = self._signed(name, self._key, x509.BasicConstraints(ca=True, path_length=0))
-        self.bundle = directory / f"{name}.pem"
-        self.bundle.write_bytes(self._certificate.public_bytes(Encoding.PEM))
-
-    def server_context(self, host: str) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        chain = self._directory / f"{self._name}-server.pem"
-        chain.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + self._signed(
-                "server", key, x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-            ).public_bytes(Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        return context
-
-    def _signed(self, name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self._name)]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, SHA256())
-        )
+def server_context(authority: trustme.CA, host: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    return context
 
 
 def over_tls(context: ssl.SSLContext, converse: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
@@ -485,12 +445,13 @@ def test_the_ca_bundle_of_the_environment_is_honoured(
     host: str,
     why: str | None,
 ) -> None:
-    authorities = {name: Authority(tmp_path, name) for name in ("ours", "theirs")}
-    bundle = authorities[trusted].bundle if trusted in authorities else tmp_path / "nothing.pem"
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    authorities = {name: trustme.CA() for name in ("ours", "theirs")}
+    for name, authority in authorities.items():
+        authority.cert_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / f"{trusted}.pem"))
     body = json.dumps(pool.jwks).encode()
     reply = replying(b"HTTP/1.1 200 OK\r\nContent-Length: %d" % len(body), body)
-    with RawServer(over_tls(authorities["ours"].server_context(host), reply)) as port:
+    with RawServer(over_tls(server_context(authorities["ours"], host), reply)) as port:
         cache = JwksCache(clock=clock)
         cache.add_source(uri := f"https://127.0.0.1:{port}/")
         if why is None:
@@ -509,9 +470,10 @@ def test_a_body_that_drips_over_tls_is_cut_at_the_deadline(
             time.sleep(0.01)
             connection.sendall(bytes([byte]))
 
-    authority = Authority(tmp_path, "ours")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
-    with RawServer(over_tls(authority.server_context("127.0.0.1"), drip)) as port:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+    with RawServer(over_tls(server_context(authority, "127.0.0.1"), drip)) as port:
         cache = JwksCache(clock=clock, deadline=0.3)
         cache.add_source(uri := f"https://127.0.0.1:{port}/")
         assert is_over_time(unavailable(cache, uri))
