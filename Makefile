@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest format clean
+.PHONY: help demo demo-serve test lint docs bench fuzz layer test-lowest format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make fuzz         the parsers under a fuzzer, 10 minutes each (FUZZ_SECONDS=60: a minute); see tests/attacks/fuzz'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make format       put the code into the format that lint asks for'
@@ -53,6 +54,11 @@ docs:
 bench:
 	@$(ready) bench
 	@$(py) -m benchmarks
+
+# ATTACKS=short is what CI runs: 20 s a target, from the kept corpus and a fixed seed.
+fuzz:
+	@$(ready) dev fuzz
+	@ATTACKS=$${ATTACKS:-long} $(py) -m tests.attacks.fuzz
 
 layer:
 	@$(ready) dev
