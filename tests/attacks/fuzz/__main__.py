@@ -50,7 +50,9 @@ def main() -> int:
     broken = [name for name in names if _replayed(name, kept(name))]
     if find_spec("atheris") is None:
         found = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-        print(f"skipped: fuzzing (atheris has no wheel for {found}); the kept corpus was replayed")
+        print(
+            f"skipped: fuzzing (no atheris: it has wheels for some Pythons, not for {found}); the corpus was replayed"
+        )
         return 1 if broken else 0
     start = time.monotonic()
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as side_by_side:
