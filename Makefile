@@ -7,7 +7,7 @@ export PYTHON CONSTRAINTS
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test differential fire crowds lint docs bench layer test-lowest test-without-ecdsa
+.PHONY: help demo demo-serve test differential fire crowds fuzz lint docs bench layer test-lowest test-without-ecdsa
 .PHONY: dist reproducible constraints surface format clean
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make fire         the key endpoint under fire: some sixty ways to misbehave, with real deadlines'
 	@echo 'make crowds       64 threads, 200 tasks, forks and a jumping clock on one verifier, for a minute'
+	@echo 'make fuzz         the parsers under a fuzzer, 10 minutes each (FUZZ_SECONDS=60: a minute); see tests/attacks/fuzz'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
@@ -77,6 +78,11 @@ fire:
 crowds:
 	@$(ready) dev
 	ATTACKS=long $(py) -m pytest -s tests/attacks/test_crowds.py
+
+# ATTACKS=short is what CI runs: 20 s a target, from the kept corpus and a fixed seed.
+fuzz:
+	@$(ready) dev fuzz
+	@ATTACKS=$${ATTACKS:-long} $(py) -m tests.attacks.fuzz
 
 layer:
 	@$(ready) dev

@@ -249,7 +249,7 @@ def shown(value: object) -> str:
         return f"{value[:_SHOWN_CHARACTERS]!r}..."
     try:
         text = repr(value)
-    except ValueError:  # an integer of thousands of digits
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
         text = type(value).__name__
     return text if len(text) <= 2 * _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 

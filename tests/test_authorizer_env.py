@@ -103,6 +103,9 @@ def test_a_rule_says_what_it_requires(
         pytest.param("[]", "expected at least one Rule", id="no-rule"),
         pytest.param("[{]", "expected JSON", id="no-JSON"),
         pytest.param("[" * 100_000, "expected JSON", id="brackets"),
+        pytest.param(
+            f'[{{"route": "GET /a", "groups": {"[" * 800}"a"{"]" * 800}}}]', "rule 1: groups: .*64 levels", id="deep"
+        ),
         pytest.param('{"route": "GET /a"}', "expected a JSON array of rules, found dict", id="one-object"),
         pytest.param("/nowhere/rules.json", "JSON text or the path of a file: .*rules.json", id="no-such-file"),
         pytest.param("GET /a", "JSON text or the path of a file", id="a-route"),

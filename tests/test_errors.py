@@ -302,3 +302,11 @@ def test_an_applications_own_error_that_leaves_out_our_constructor_still_has_a_c
 def test_a_number_too_long_to_be_written_is_named_by_its_type() -> None:
     assert shown(10**5_000) == "int"
     assert shown(10**30) == str(10**30)
+
+
+def test_a_value_too_deep_to_be_written_is_named_by_its_type() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert shown(deep) == "list"
+    assert shown([[[]]]) == "[[[]]]"

@@ -284,6 +284,17 @@ def test_a_value_that_is_no_string_is_never_a_reason_to_crash(value: object) -> 
         assert type(error) is MalformedTokenError  # noqa: PT017
 
 
+def test_a_value_too_deep_to_be_written_is_never_a_reason_to_crash_either() -> None:
+    deep: object = "a"
+    for _ in range(100_000):
+        deep = [deep]
+    assert raw_token(AUTHORIZATION, {**rest_event(), "headers": {"Authorization": deep}}) == "list"
+    assert raw_token([query("token")], {**rest_event(), "queryStringParameters": {"token": deep}}) == "list"
+    assert raw_token([cookie("id")], {**http_event(method="GET"), "cookies": [deep, "id=a"]}) == "a"
+    with pytest.raises(ConfigurationError, match="a WebSocket event list;"):
+        http_kind({"requestContext": {"eventType": deep}})
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -23,6 +23,7 @@ _OPTIONAL = (
     *("COGNITO_JWKS", "COGNITO_JWKS_URI", "COGNITO_RULES", "COGNITO_POLICY_SCOPE", "COGNITO_HTTP_API_RESPONSE"),
     *("COGNITO_SIMPLE_UNCACHED", "COGNITO_BAD_TOKEN", "COGNITO_METRICS_NAMESPACE"),
 )
+_MOST_LEVELS = 64  # of any_of in all_of
 VARIABLES = (*_REQUIRED, *_OPTIONAL)
 """Every variable that `authorizer_from_env` reads; `CognitoVerifier.from_env` reads some of them."""
 _ALIKE = 0.75  # of what follows `COGNITO_`: RULE and RULES, POLICYSCOPE and POLICY_SCOPE, JWKS_URL and JWKS_URI
@@ -128,8 +129,10 @@ def _rule(number: int, item: Any) -> Rule:
         return Rule(item["route"], **needs)
 
 
-def _requirement(option: str, value: Any) -> Requirement:
+def _requirement(option: str, value: Any, levels: int = _MOST_LEVELS) -> Requirement:
     """Names in JSON: one, a list of which any is enough, or `{"any_of": [...]}` and `{"all_of": [...]}`, nested."""
+    if not levels:
+        raise ConfigurationError(f"{option}: expected at most {_MOST_LEVELS} levels of nesting, found more")
     combine = any_of
     if isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in ("any_of", "all_of"):
         combine, value = (any_of if name == "any_of" else all_of), value[name]
@@ -139,7 +142,7 @@ def _requirement(option: str, value: Any) -> Requirement:
         raise ConfigurationError(
             f"{option}: expected names, any_of or all_of, found {shown(value)}; leave {option} out to ask for none"
         )
-    return combine(*(one if isinstance(one, str) else _requirement(option, one) for one in value))
+    return combine(*(one if isinstance(one, str) else _requirement(option, one, levels - 1) for one in value))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -414,7 +414,7 @@ def _cookie_values(event: dict[str, Any], name: str) -> list[str]:
 def _texts(value: object) -> list[str]:
     """One value or several; what is no string cannot be a token, and is refused as one."""
     several = value if isinstance(value, list) else [value]
-    return [str(one) for one in several if one is not None]
+    return [one if isinstance(one, str) else shown(one) for one in several if one is not None]
 
 
 def _member(holder: dict[str, Any], name: str) -> dict[str, Any]:

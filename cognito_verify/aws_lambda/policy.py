@@ -45,6 +45,7 @@ Word = tuple[str, ...]
 """Segments: literals, `OTHER`, and an empty last one for a trailing slash; the root is a single empty one."""
 
 _MOST_STEPS = 300_000  # a fraction of a second; usual tables take a hundredth of it
+_SEGMENTS_OF_A_STEP = 16  # of a word; a longer one takes as many steps more as it takes time
 MOST_BYTES = 8_192
 """Of an authorizer's answer: "Quotas for configuring and running a WebSocket API", API Gateway Developer Guide. None is
 documented for other APIs."""
@@ -343,12 +344,13 @@ class _Area:
 class _Words:
     """The words of some rules, found by laying rules over what grows out of other words."""
 
-    __slots__ = ("_budget", "_deciding", "_grown", "_has_proxy", "_hit", "_longest", "_rules")
+    __slots__ = ("_budget", "_deciding", "_grown", "_has_proxy", "_hit", "_longest", "_rules", "_steps")
 
     def __init__(self, rules: Sequence[Rule], budget: _Budget) -> None:
         self._rules = rules
         self._budget = budget
         self._longest = longest(rules)
+        self._steps = 1 + self._longest // _SEGMENTS_OF_A_STEP  # for each word
         self._has_proxy = any(rule.is_greedy for rule in rules)
         self._grown: dict[Word, list[Word]] = {}
         self._deciding: dict[Word, Rule | None] = {}
@@ -419,7 +421,7 @@ class _Words:
         """What grows out of the word by `OTHER` alone, as far as lengths make a difference to the rules."""
         if word not in self._grown:
             self._grown[word] = self._growing_anew(word)
-        self._budget.spend(len(self._grown[word]))
+        self._budget.spend(len(self._grown[word]) * self._steps)
         return self._grown[word]
 
     def _growing_anew(self, word: Word) -> list[Word]:
@@ -438,7 +440,7 @@ class _Words:
                 for grown in growing
                 for times in range(1, max(1, most - len(grown)) + 1 if is_gap else 2)
             ]
-            self._budget.spend(len(growing))
+            self._budget.spend(len(growing) * self._steps)
         if slash:
             return [grown + slash for grown in growing]
         return growing + [(*grown, "") for grown in growing if grown[-1] == OTHER]
