@@ -45,7 +45,7 @@ demo-serve:
 test:
 	@$(ready) dev lab docs
 	@$(py) -m coverage erase
-	$(py) -m coverage run -m pytest
+	$(py) tools/suite.py
 	@$(py) -m coverage combine --quiet
 	$(py) -m coverage report
 	$(py) tools/check_wheel.py

@@ -469,18 +469,8 @@ class _Source:
     """All that is known of one JWKS URI."""
 
     __slots__ = (
-        *(
-            "attempted_at",
-            "clock_skew",
-            "error",
-            "failures",
-            "fetched_at",
-            "flight",
-            "held",
-            "is_absent",
-            "name",
-            "uri",
-        ),
+        *("attempted_at", "clock_skew", "error", "failures", "fetched_at"),
+        *("flight", "held", "is_absent", "name", "uri"),
     )
 
     def __init__(self, uri: str) -> None:

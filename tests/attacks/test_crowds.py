@@ -3,8 +3,9 @@
 Good tokens of the current and of the previous key, tokens of withdrawn keys, forged key ids, forged signatures, expired
 ones. The endpoint flaps, keys rotate every second, the process forks, and the wall clock jumps by a day and a week in
 both directions, as it does for a restored snapshot. A withdrawn key's token passes until a fetch has succeeded that was
-answered after the withdrawal, and never after that. `make crowds` runs the long form: a minute, and what is measured is
-held too.
+answered after the withdrawal, and never after that. `make crowds` runs the long form: a minute, with forks, and what is
+measured is held too. The short one has none: a child of 265 threads shares its parent's processors, and how long it
+takes is the machine's to say. tests/test_jwks_concurrency.py forks in every state of a fetch.
 """
 
 from __future__ import annotations
@@ -431,7 +432,8 @@ def test_crowds_are_served_while_all_around_them_moves(
             *(lambda worker=worker: work(worker, verifier, world.over) for worker in workers[:THREADS]),
         ) as threads:
             while time.monotonic() < began + SECONDS and not world.over.wait(FORK_EVERY):
-                forks.fork()
+                if IS_LONG:
+                    forks.fork()
                 memory.append(resident())
             world.over.set()
             for thread in threads:
@@ -470,7 +472,7 @@ def test_crowds_are_served_while_all_around_them_moves(
     assert hung == ""
     assert world.violations == []
     assert all(served)
-    assert set(forks.statuses) == {0}
+    assert set(forks.statuses) == ({0} if IS_LONG else set())
     assert len(world.fetches) <= allowed
     assert server.requests <= (1 + RETRIES) * (len(world.fetches) + forks.fetches)
     assert all(outcomes[kind, "accepted"] for kind in ("current", "previous"))
