@@ -517,7 +517,7 @@ def in_a_child(do: Callable[[], object]) -> int:
 def test_a_child_fetches_at_once_where_the_fork_came_in_the_middle_of_a_fetch(
     server: JwksServer, uri: str, clock: Clock, kid: str
 ) -> None:
-    cache = cache_of(uri, clock, deadline=20)
+    cache = cache_of(uri, clock, timeout=(20, 20), deadline=20)
     server.answers(Answer(stall="head"), Answer())
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(cache.key, uri, kid)
