@@ -402,6 +402,27 @@ def test_senseless_algorithms_are_a_wrong_configuration(algorithms: Any) -> None
     assert KeySet.from_jwks({"keys": []}, ["RS256"]).algorithms == {"RS256"}
 
 
+@pytest.mark.parametrize(
+    ("algorithms", "message"),
+    [
+        ("RS256", "algorithms: expected a collection of names, found 'RS256'"),
+        (["PS256"], "algorithms: expected some of ES256, ES384, ES512, RS256, RS384, RS512, found ['PS256']"),
+    ],
+    ids=ascii,
+)
+def test_a_refusal_says_which_algorithms_there_are(algorithms: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySet.from_jwks({"keys": []}, algorithms)
+    assert str(refusal.value) == message
+
+
+def test_a_key_for_several_algorithms_is_published_without_one() -> None:
+    jwk = rsa_jwk()
+    del jwk["alg"]
+    assert "alg" not in key_set(jwk).jwks["keys"][0]
+    assert key_set(jwk, algorithms=["RS256"]).jwks["keys"][0]["alg"] == "RS256"
+
+
 def test_a_kid_with_two_different_keys_is_ambiguous_and_neither_is_used() -> None:
     first, second = rsa_jwk("one"), {**rsa_jwk("two"), "kid": "one"}
     for jwks in ([first, second], [second, first], [first, second, first], [first, first, second, rsa_jwk("three")]):
@@ -452,9 +473,9 @@ def test_a_key_set_is_a_read_only_mapping() -> None:
 @pytest.mark.parametrize("again", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_keys_and_key_sets_do_not_pickle(again: Callable[[object], object]) -> None:
     keys = key_set(rsa_jwk())
-    with pytest.raises(TypeError, match="build one per process"):
+    with pytest.raises(TypeError, match=r"^[a-z ]+ do not pickle: build one per process$"):
         again(keys)
-    with pytest.raises(TypeError, match="build one KeySet per process"):
+    with pytest.raises(TypeError, match=r"^keys do not pickle: build one KeySet per process$"):
         again(keys["one"])
 
 
@@ -549,7 +570,7 @@ def test_another_signature_is_refused(algorithm: str, change: Callable[[bytes], 
     text = signing_input({"kid": "one" if algorithm in RSA_ALGORITHMS else "curve", "alg": algorithm})
     good, keys = signature_by(algorithm, text), key_set(jwk_for(algorithm))
     message = refused(InvalidSignatureError, f"{text}.{encoded(change(good))}", keys)
-    assert message.startswith("signature: expected one by key ")
+    assert message.startswith(f"signature: expected one by key {jwk_for(algorithm)['kid']!r}, found another: ")
     assert verify_compact(f"{text}.{encoded(good)}", keys)[1] == b'{"sub":"ada"}'
 
 

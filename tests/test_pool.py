@@ -659,6 +659,67 @@ def test_an_emulators_pool_needs_sensible_clients_too() -> None:
     assert type(refusal.value) is ConfigurationError
 
 
+# What a refusal says
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"user_pool_id": "x"}, "found 'x'"),
+        ({"issuer_type": "NEW"}, "issuer_type: expected 'ORIGINAL', 'UPDATED' or None, found 'NEW'"),
+        (
+            {"replica_regions": "eu-west-1"},
+            "replica_regions: expected a collection such as ('eu-west-1',), found 'eu-west-1'",
+        ),
+        ({"client_id": []}, "client_id: an empty collection accepts no token; None accepts any client"),
+        ({"client_id": "a b"}, "client_id: expected a string without spaces, found 'a b'"),
+        ({"resource": "a b"}, "resource: expected a string without spaces, found 'a b'"),
+        ({"jwks": 5}, "jwks: expected a mapping, JSON text or a path, found int"),
+        (
+            {"issuer": "ftp://x"},
+            "issuer: expected an https URL without user name, fragment, query, found 'ftp://x'",
+        ),
+        ({"jwks_uri": "ftp://x"}, "jwks_uri: expected an https URL without user name, fragment, found 'ftp://x'"),
+        (
+            {"issuer": "http://moto:5000"},
+            "issuer: expected https (http to a loopback host alone), found 'http://moto:5000'; "
+            "for an emulator on another host there is UserPool.local",
+        ),
+    ],
+    ids=str,
+)
+def test_a_refusal_names_the_setting_and_what_was_found(settings: dict[str, Any], message: str) -> None:
+    assert refusal_of(**settings).endswith(message)
+
+
+@pytest.mark.filterwarnings("ignore:user pool")
+def test_an_emulators_refusal_says_what_to_use_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    with pytest.raises(ConfigurationError) as refusal:
+        UserPool.local("http://moto:5000", "a/b", client_id=None)
+    assert str(refusal.value) == "user_pool_id: expected letters, digits, '_' and '-', found 'a/b'"
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    with pytest.raises(ConfigurationError) as refusal:
+        UserPool.local("http://moto:5000", ID, client_id=None)
+    assert str(refusal.value) == (
+        "UserPool.local is for emulators and refused inside AWS Lambda (AWS_LAMBDA_FUNCTION_NAME is set): "
+        "use UserPool(user_pool_id, client_id=...)"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:
+    latin = tmp_path / "keys.json"
+    latin.write_bytes(b"\xe9")
+    assert refusal_of(jwks=latin).endswith(f" {latin} (UnicodeDecodeError)")
+    assert refusal_of(jwks=f"{tmp_path}/<x>").endswith("as a file in UTF-8 (No such file or directory)")
+
+
+def test_a_port_is_a_number_from_one_on() -> None:
+    for option in ("issuer", "jwks_uri"):
+        assert "found 'https://pool.example:0/x'" in refusal_of(**{option: "https://pool.example:0/x"})
+        assert made(**{option: "https://pool.example:1/x"}).user_pool_id == ID
+
+
 # The pool that a foreign issuer names
 
 
@@ -672,6 +733,7 @@ def test_an_emulators_pool_needs_sensible_clients_too() -> None:
             ("cn-north-1", "us-east-1_Other"),
         ),
         (f"{ORIGINAL}/", None),
+        (f"{ORIGINAL}\N{LATIN SMALL LETTER E WITH ACUTE}", None),
         (f"{ORIGINAL}\n", None),
         (ORIGINAL.replace("https", "http"), None),
         (ORIGINAL.replace("us-east-1.", "us-east."), None),
