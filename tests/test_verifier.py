@@ -41,6 +41,7 @@ from cognito_verify.errors import (
     TokenExpiredError,
     UnknownKeyError,
     UnsupportedAlgorithmError,
+    shown,
 )
 from cognito_verify.jwks import JwksCache
 from cognito_verify.observer import FetchEvent, VerificationEvent
@@ -526,16 +527,17 @@ def test_what_looks_like_something_else_says_what_to_send(
     [
         pytest.param(
             f"https://cognito-idp.eu-west-1.amazonaws.com/{OTHER_ID}",
-            f"issued by user pool {OTHER_ID} of eu-west-1",
+            f": issued by user pool {OTHER_ID} of eu-west-1; is that the pool to verify?",
             id="another-pool",
         ),
         pytest.param(
             f"https://issuer-cognito-idp.eu-west-1.amazonaws.com/{OTHER_ID}",
-            f"issued by user pool {OTHER_ID} of eu-west-1",
+            f": issued by user pool {OTHER_ID} of eu-west-1; is that the pool to verify?",
             id="another-pool-updated",
         ),
         pytest.param(
             f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL_ID}",
+            ": that pool under an issuer which the configuration leaves out "
             "(issuer_type=, replica_regions= or issuer= of UserPool)",
             id="the-pool-elsewhere",
         ),
@@ -552,6 +554,7 @@ def test_a_token_of_another_issuer_says_whose_it_is(pool: FakeUserPool, iss: Any
     verifier = built(pool)
     refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(pool.access_token(iss=iss)))
     assert str(refusal).startswith(f"iss: expected an issuer of user pool {POOL_ID}, found ")
+    assert f", found {shown(iss)}" in str(refusal)
     assert message in str(refusal)
     refusal_of(InvalidIssuerError, lambda: verifier.verify(pool.access_token(omit="iss")))
     verifier.verify(pool.access_token(iss=ORIGINAL))
@@ -698,6 +701,20 @@ def test_a_senseless_setting_is_a_configuration_error_that_names_it(option: str,
     assert isinstance(refusal, ValueError)
     assert refusal.http_status == 500
     assert refusal.challenge == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("token_cache_size", -1, "token_cache_size: expected a whole number, at least 0, found -1"),
+        ("max_token_bytes", 0.5, "max_token_bytes: expected a whole number, at least 1, found 0.5"),
+        ("leeway", -1, "leeway: expected seconds, from 0 to a hundred years, found -1"),
+        ("max_age", "1", "max_age: expected seconds, from 0 to a hundred years, found '1'"),
+        ("checks", 5, "checks: expected callables, found 5"),
+    ],
+)
+def test_a_senseless_setting_is_shown(option: str, value: Any, message: str) -> None:
+    assert str(refusal_of(ConfigurationError, lambda: made(option, value))) == message
 
 
 @pytest.mark.parametrize("user_pool", BAD_SETTINGS["user_pool"], ids=lambda value: type(value).__name__)
@@ -1081,6 +1098,16 @@ def test_prefetch_needs_keys_of_every_pool_and_of_one_issuer_each(
     fetched = len(keys.fetched)
     verifier.verify(pool.access_token())
     assert len(keys.fetched) == fetched
+
+
+@WAYS
+def test_an_issuer_without_keys_is_the_tokens_fault_where_the_pool_has_keys_from_another(
+    pool: FakeUserPool, clock: Clock, way: Callable[[CognitoVerifier[Any]], Verify]
+) -> None:
+    shared = JwksCache(fetch=Keys(**{ORIGINAL + JWKS_PATH: pool.jwks}), clock=clock)
+    verify = way(CognitoVerifier(POOL_ID, client_id="test-client", token_use="access", jwks_cache=shared, clock=clock))
+    refusal_of(UnknownKeyError, lambda: verify(pool.access_token(iss=UPDATED)))
+    verify(pool.access_token())
 
 
 @WAYS

@@ -49,6 +49,8 @@ ROOMS = {
             "tests/test_jwks_answers.py",
             "tests/test_jwks_concurrency.py",
             "tests/test_jwks_http.py",
+            # An interpreter of its own, which no mutant gets into.
+            "--deselect=tests/test_jwks_concurrency.py::test_a_fork_waits_for_the_imports_of_a_fetch",
         ),
     ),
     "claims": Room("cognito_verify/claims.py", ("tests/test_claims.py",)),
