@@ -245,6 +245,16 @@ def test_the_keys_of_an_issuer_with_a_slash_at_its_end_are_not_behind_two_slashe
     assert dict(pool.issuers) == {"https://auth.example/pool/": f"https://auth.example/pool{WELL_KNOWN}"}
 
 
+@pytest.mark.filterwarnings("ignore:user pool")
+@pytest.mark.usefixtures("emulators_allowed")
+def test_nothing_but_slashes_is_cut_off_an_address() -> None:
+    assert dict(made(issuer="https://pool.example/X").issuers) == {
+        "https://pool.example/X": f"https://pool.example/X{WELL_KNOWN}"
+    }
+    local = UserPool.local("http://localhost:9229/X/", "x", client_id=None)
+    assert dict(local.issuers) == {"http://localhost:9229/X/x": f"http://localhost:9229/X/x{WELL_KNOWN}"}
+
+
 def test_a_jwks_uri_serves_all_issuers_of_the_pool() -> None:
     pool = made(jwks_uri="https://proxy.example/keys?pool=1", replica_regions=["eu-west-1"])
     assert len(pool.issuers) == 3
@@ -518,7 +528,7 @@ def test_a_file_of_keys_is_read_as_far_as_an_endpoint_s_answer_would_be(tmp_path
     path.write_text(json.dumps(JWKS).ljust(512 * 1024))
     assert json.loads(made(jwks=path).jwks or "") == JWKS
     path.write_text(json.dumps(JWKS).ljust(512 * 1024 + 1))
-    assert "512 Ki" in refusal_of(jwks=path)
+    assert refusal_of(jwks=path).endswith(" or as a file in UTF-8 (longer than 512 Ki characters)")
     assert "512 Ki" in refusal_of(jwks="/dev/zero")
 
 
@@ -672,6 +682,8 @@ def test_an_emulators_pool_needs_sensible_clients_too() -> None:
             "replica_regions: expected a collection such as ('eu-west-1',), found 'eu-west-1'",
         ),
         ({"client_id": []}, "client_id: an empty collection accepts no token; None accepts any client"),
+        ({"replica_regions": ["x"]}, "replica_regions: expected regions such as 'eu-west-1', found 'x'"),
+        ({"client_id": 5}, "client_id: expected a string or several, or None, found 5"),
         ({"client_id": "a b"}, "client_id: expected a string without spaces, found 'a b'"),
         ({"resource": "a b"}, "resource: expected a string without spaces, found 'a b'"),
         ({"jwks": 5}, "jwks: expected a mapping, JSON text or a path, found int"),

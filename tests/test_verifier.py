@@ -565,6 +565,9 @@ def test_a_refusal_names_three_of_many_pools(clock: Clock) -> None:
     verifier = CognitoVerifier(pools, token_use="access", clock=clock)
     refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
     assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2 or one of 2 more" in str(refusal)
+    verifier = CognitoVerifier(pools[:3], token_use="access", clock=clock)
+    refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
+    assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2, found" in str(refusal)
 
 
 # Requirements of a call
@@ -771,6 +774,7 @@ def test_pools_carry_their_own_clients_and_keys(options: Any) -> None:
             lambda pools=pools: CognitoVerifier(pools, token_use="access", **options),  # type: ignore[misc]
         )
         assert next(iter(options)) in str(refusal)
+        assert str(refusal).endswith("belong to a pool's id: UserPool objects carry their own")
         CognitoVerifier(pools, token_use="access")
 
 

@@ -29,7 +29,11 @@ import pytest
 from tests.attacks.mutants.mutations import Mutant, mutants_of
 
 _CHILDREN = 2
-_KILLED, _SURVIVED, _TIMEOUT, _UNREACHED = "killed", "survived", "timeout", "unreached"
+_KILLED, _SURVIVED, _TIMEOUT = "killed", "survived", "timeout"
+
+
+Tests = list[tuple[float, int]]
+"""The seconds that a test takes, and its place."""
 
 
 class Hunt:
@@ -57,7 +61,9 @@ class Hunt:
         started_at = time.monotonic()
         module = importlib.import_module(".".join(self.source.with_suffix("").parts))
         functions = dict(_functions_of(module, module.__name__))
-        reached = self._reached(session.items, {function.__code__: name for name, function in functions.items()})
+        everything, reached = self._reached(
+            session.items, {function.__code__: name for name, function in functions.items()}
+        )
         known = {tuple(json.loads(line)["name"]) for line in _lines(self.results)}
         mutants = [mutant for mutant in mutants_of(self.source) if mutant.name not in known]
         random.Random(self.seed).shuffle(mutants)
@@ -73,10 +79,7 @@ class Hunt:
                 break
             while mutants and len(running) < _CHILDREN:
                 mutant = mutants.pop()
-                tests = sorted(reached.get(mutant.function, ()))
-                if not tests:
-                    self._note(mutant, _UNREACHED, 0.0)
-                    continue
+                tests = sorted(reached.get(mutant.function) or everything)  # what runs in a child alone is not seen
                 expected = sum(seconds for seconds, _ in tests)
                 pid = os.fork()
                 if pid == 0:
@@ -88,15 +91,16 @@ class Hunt:
             self._wait_for_one(running, started_at + (self.seconds or float("inf")))
         return True
 
-    def _reached(self, items: list[pytest.Item], names: dict[CodeType, str]) -> dict[str, list[tuple[float, int]]]:
-        """By function: the tests that come through it, each with the seconds that it takes."""
+    def _reached(self, items: list[pytest.Item], names: dict[CodeType, str]) -> tuple[Tests, dict[str, Tests]]:
+        """All tests, and by function those that come through it, each with the seconds that it takes."""
         hit: set[str] = set()
 
         def profile(frame: FrameType, event: str, _: object) -> None:
             if event == "call" and frame.f_code in names:
                 hit.add(names[frame.f_code])
 
-        reached: dict[str, list[tuple[float, int]]] = {}
+        everything: Tests = []
+        reached: dict[str, Tests] = {}
         for index, item in enumerate(items):
             hit.clear()
             started_at = time.perf_counter()
@@ -107,9 +111,11 @@ class Hunt:
             threading.setprofile(None)
             if self.has_failed:
                 raise pytest.UsageError(f"{item.nodeid} fails without any mutant")
+            test = time.perf_counter() - started_at, index
+            everything.append(test)
             for name in hit:
-                reached.setdefault(name, []).append((time.perf_counter() - started_at, index))
-        return reached
+                reached.setdefault(name, []).append(test)
+        return everything, reached
 
     def _try(
         self, mutant: Mutant, functions: dict[str, FunctionType], items: list[pytest.Item], expected: float
