@@ -32,7 +32,7 @@ from cognito_verify.errors import (
     UnsupportedAlgorithmError,
 )
 from cognito_verify.jws import parse_compact
-from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, check_algorithm, verify_compact
+from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, check_algorithm, rsa_backend, verify_compact
 
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
 CURVES: dict[str, tuple[ec.EllipticCurve, str, int]] = {
@@ -421,6 +421,17 @@ def test_a_refusal_says_what_a_jwks_is() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         KeySet.from_jwks({"keys": 7})
     assert str(refusal.value) == "jwks: expected an object with an array 'keys' (RFC 7517 section 5)"
+
+
+def test_a_set_may_hold_more_members_than_a_token() -> None:
+    others = [{"kty": "OKP", "kid": str(number)} for number in range(2_000)]
+    assert list(KeySet.from_jwks(json.dumps({"keys": [*others, rsa_jwk()]}))) == ["one"]
+
+
+def test_rsa_signatures_are_checked_by_cryptography() -> None:
+    backend, openssl = rsa_backend()
+    assert backend == "jose.backends.cryptography_backend"
+    assert openssl.startswith("OpenSSL ")
 
 
 def test_sets_are_the_same_where_kids_and_keys_are() -> None:

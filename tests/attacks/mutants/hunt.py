@@ -29,6 +29,7 @@ import pytest
 from tests.attacks.mutants.mutations import Mutant, mutants_of
 
 _CHILDREN = 2
+_SECONDS_OF_A_PROPERTY = 4.0
 _KILLED, _SURVIVED, _TIMEOUT = "killed", "survived", "timeout"
 
 
@@ -47,11 +48,16 @@ class Hunt:
         self.has_failed = False
 
     def pytest_configure(self) -> None:
-        from hypothesis import Phase, settings  # not before pytest, which would warn
+        from hypothesis import HealthCheck, Phase, settings  # not before pytest, which would warn
 
-        # A failing example need not be made smaller.
-        phases = [Phase.explicit, Phase.generate]
-        settings.register_profile("mutants", derandomize=True, deadline=None, database=None, phases=phases)
+        settings.register_profile(
+            "mutants",
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],  # a failing example need not be made smaller
+            suppress_health_check=list(HealthCheck),  # a slow machine kills no mutant
+        )
         settings.load_profile("mutants")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -102,6 +108,10 @@ class Hunt:
         everything: Tests = []
         reached: dict[str, Tests] = {}
         for index, item in enumerate(items):
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                # Slow, and slower while it is watched: takes part for every function, after the others.
+                everything.append((_SECONDS_OF_A_PROPERTY, index))
+                continue
             hit.clear()
             started_at = time.perf_counter()
             threading.setprofile(profile)
@@ -115,7 +125,8 @@ class Hunt:
             everything.append(test)
             for name in hit:
                 reached.setdefault(name, []).append(test)
-        return everything, reached
+        properties = [test for test in everything if test[0] == _SECONDS_OF_A_PROPERTY]
+        return everything, {name: tests + properties for name, tests in reached.items()}
 
     def _try(
         self, mutant: Mutant, functions: dict[str, FunctionType], items: list[pytest.Item], expected: float
