@@ -1510,3 +1510,17 @@ def test_threads_share_a_verifier(pool: FakeUserPool) -> None:
     with ThreadPoolExecutor(8) as threads:
         for first, names in enumerate(threads.map(verify_all, range(8))):
             assert names == [f"u{(first + number) % 6}" for number in range(60)]
+
+
+# What comes out
+
+
+@WAYS
+def test_a_verified_token_is_of_its_kind_and_holds_what_was_sent(
+    pool: FakeUserPool, way: Callable[[CognitoVerifier[Any]], Verify]
+) -> None:
+    verify = way(built(pool, None))
+    for raw, kind in ((pool.access_token(), AccessToken), (pool.id_token(), IdToken)):
+        token = verify(raw)
+        assert type(token) is kind
+        assert token.raw == raw
