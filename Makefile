@@ -7,14 +7,16 @@ export PYTHON CONSTRAINTS
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test differential fire crowds fuzz lint docs bench layer test-lowest test-without-ecdsa
-.PHONY: dist reproducible constraints surface format clean
+.PHONY: help demo demo-serve test differential fire crowds fuzz mutants mutants-sample lint docs bench layer
+.PHONY: test-lowest test-without-ecdsa dist reproducible constraints surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
 	@echo 'make demo-serve   the same pool and API, left running, with AWS CLI and curl lines to try'
 	@echo 'make test         the test suite with branch coverage, then the built wheel in a bare environment'
 	@echo 'make differential some 200,000 good and bad tokens through this library, PyJWT and joserfc: who accepts what'
+	@echo 'make mutants      every small change to the core code, one at a time: whether a test notices (an hour or more)'
+	@echo 'make mutants-sample  a minute of the same'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
 	@echo 'make bench        the figures of the README, measured on this machine'
@@ -53,6 +55,16 @@ test:
 differential:
 	@$(ready) dev
 	ATTACKS=long $(py) -m pytest -q -s tests/attacks/test_differential.py
+
+# Goes on where it was interrupted; build/mutants holds what is known. `make mutants MUTANTS=keys` is one room alone,
+# `MUTANTS=--again` runs what was not killed once more, with the tests as they are now.
+mutants:
+	@$(ready) dev mutants
+	@ATTACKS=long $(py) -m tests.attacks.mutants $(MUTANTS)
+
+mutants-sample:
+	@$(ready) dev mutants
+	@$(py) -m tests.attacks.mutants
 
 lint:
 	@$(ready) dev

@@ -235,7 +235,7 @@ def _wrong_token_use(found: object, token_use: str | None) -> InvalidTokenUseErr
     if kind is None or token_use is None:
         return InvalidTokenUseError(f"token_use: expected 'access' or 'id', found {shown(found)}")
     return InvalidTokenUseError(
-        f"token_use: this is {kind}; send {_NAMES[token_use].replace('an', 'the', 1)} "
+        f"token_use: this is {kind}; send {_NAMES[token_use].replace('an', 'the')} "
         f"or build the verifier with token_use={found!r}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from enum import Enum
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cognito_verify.claims import duration, utc
 from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
@@ -21,6 +23,7 @@ from cognito_verify.errors import (
     ReauthenticationRequiredError,
     TokenExpiredError,
     TokenNotYetValidError,
+    shown,
 )
 from cognito_verify.jwks import JwksCache
 from cognito_verify.pool import UserPool
@@ -144,8 +147,9 @@ def test_an_iat_in_the_future_is_let_be_since_clocks_differ(pool: FakeUserPool) 
 )
 def test_a_time_is_a_number_between_1970_and_the_year_9999(pool: FakeUserPool, name: str, value: Any) -> None:
     verifier = built(pool)
-    refusal = refusal_of(InvalidClaimError, lambda: verifier.verify(access_token(pool, **{name: value})))
-    assert str(refusal).startswith(f"{name}: expected seconds since 1970, up to the year 9999, found ")
+    raw = access_token(pool, **{name: value})
+    refusal = refusal_of(InvalidClaimError, lambda: verifier.verify(raw))
+    assert str(refusal) == f"{name}: expected seconds since 1970, up to the year 9999, found {shown(value)}"
     twin = NOW if name != "exp" else LAST_SECOND
     assert verifier.verify(access_token(pool, **{name: twin}))[name] == twin
 
@@ -196,6 +200,40 @@ def test_an_iat_in_the_future_hints_at_this_machines_clock(pool: FakeUserPool, c
     with pytest.raises(CognitoVerifyError) as refusal:
         built(pool).verify(pool.access_token(**claims))
     assert str(refusal.value).endswith(" (iat lies 5 min in the future: is this machine's clock right?)")
+
+
+def test_a_token_without_iat_hints_at_no_clock(pool: FakeUserPool) -> None:
+    refusal = refusal_of(TokenExpiredError, lambda: built(pool).verify(pool.access_token(exp=NOW - 3, omit="iat")))
+    assert str(refusal).endswith("; get a new one with the refresh token")
+    refusal = refusal_of(TokenExpiredError, lambda: built(pool).verify(pool.access_token(exp=NOW - 3, iat=NOW)))
+    assert str(refusal).endswith("; get a new one with the refresh token")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_199, "120 min"),
+        (7_200, "2 h"),
+        (172_799, "48 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_a_span_of_time_is_told_in_the_largest_unit_of_which_it_has_two(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone is the machine's own there")
+def test_a_time_is_told_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert utc(NOW) == "2027-01-15T08:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # Token use
@@ -341,6 +379,12 @@ def test_a_token_for_another_client_says_which_ones_would_do(pool: FakeUserPool)
     )
 
 
+def test_an_id_token_for_another_client_says_which_ones_would_do(pool: FakeUserPool) -> None:
+    verifier = built(pool, "id", client_id=["a", "b"])
+    refusal = refusal_of(InvalidClientError, lambda: verifier.verify(pool.id_token(aud="other")))
+    assert str(refusal).startswith("aud: expected one of 'a', 'b', found 'other': a token for another app client; ")
+
+
 def test_a_client_id_of_null_is_none(pool: FakeUserPool) -> None:
     verifier = built(pool, client_id=None)
     claims = dict(verifier.verify(pool.access_token()))
@@ -374,6 +418,12 @@ def test_an_access_token_is_bound_to_the_pools_resource(
     assert str(refusal).endswith("; the client must ask for it (RFC 8707)")
     for aud in ("https://api", ["https://other", "https://api"]):
         assert verifier.verify(pool.access_token(aud=aud)).resource == "https://api"
+
+
+def test_a_token_for_another_resource_says_for_which(pool: FakeUserPool, clock: Clock) -> None:
+    verifier = bound_to(pool, "https://api", "access", clock)
+    refusal = refusal_of(InvalidResourceError, lambda: verifier.verify(pool.access_token(aud="https://other")))
+    assert ", found 'https://other'; " in str(refusal)
 
 
 def test_an_id_token_is_bound_to_no_resource(pool: FakeUserPool, clock: Clock) -> None:
@@ -415,7 +465,7 @@ def test_the_claims_that_are_strings_are_strings(pool: FakeUserPool, name: str, 
 def test_groups_are_a_list_of_strings(pool: FakeUserPool, value: Any) -> None:
     verifier = built(pool)
     refusal = refusal_of(InvalidClaimError, lambda: verifier.verify(access_token(pool, **{"cognito:groups": value})))
-    assert str(refusal).startswith("cognito:groups: expected a list of strings, found ")
+    assert str(refusal) == f"cognito:groups: expected a list of strings, found {shown(value)}"
     assert verifier.verify(access_token(pool, **{"cognito:groups": ["admin"]})).groups == ("admin",)
     assert verifier.verify(access_token(pool, **{"cognito:groups": []})).groups == ()
 
@@ -511,6 +561,13 @@ def test_expected_claims_that_no_token_could_meet_are_a_configuration_error(pool
     refusal = refusal_of(ConfigurationError, lambda: built(pool, claims=claims))
     assert str(refusal).startswith("claims: expected ")
     built(pool, claims={"a": [{"b": {"c": [1, 0.5, "x", True, None]}}]})
+
+
+def test_expected_claims_that_make_no_sense_are_shown(pool: FakeUserPool) -> None:
+    refusal = refusal_of(ConfigurationError, lambda: built(pool, claims=access_token))
+    assert str(refusal).endswith(f", found {shown(access_token)}")
+    refusal = refusal_of(ConfigurationError, lambda: built(pool, claims={"a": 1, "b": b"x"}))
+    assert str(refusal).endswith(", found {'b': b'x'}")
 
 
 # max_age
@@ -636,6 +693,9 @@ def test_a_missing_group_is_told_without_reciting_them_all(pool: FakeUserPool) -
     token = pool.access_token(groups=[f"g{number}" for number in range(7)])
     refusal = refusal_of(MissingGroupError, lambda: built(pool, groups="admin").verify(token))
     assert str(refusal) == "cognito:groups: expected 'admin', found 'g0', 'g1', 'g2', 'g3', 'g4' and 2 more"
+    few = pool.access_token(groups=[f"g{number}" for number in range(5)])
+    refusal = refusal_of(MissingGroupError, lambda: built(pool, groups="admin").verify(few))
+    assert str(refusal) == "cognito:groups: expected 'admin', found 'g0', 'g1', 'g2', 'g3', 'g4'"
 
 
 def test_what_a_token_says_cannot_break_out_of_a_message(pool: FakeUserPool) -> None:

@@ -139,7 +139,7 @@ def test_a_token_is_taken_apart_and_its_payload_left_unread() -> None:
     st.binary(min_size=1),
 )
 def test_what_is_parsed_encodes_to_the_same_token(more: dict[str, Any], payload: bytes, signature: bytes) -> None:
-    more.pop("crit", None)
+    more = {name: value for name, value in more.items() if name not in ("crit", "b64")}
     raw = token({**more, "kid": "one"}, payload, signature)
     jws = parse_compact(raw, MAX)
     assert jws.header == {**more, "kid": "one"}

@@ -32,7 +32,7 @@ from cognito_verify.errors import (
     UnsupportedAlgorithmError,
 )
 from cognito_verify.jws import parse_compact
-from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, check_algorithm, verify_compact
+from cognito_verify.keys import COGNITO_ALGORITHMS, KeySet, check_algorithm, rsa_backend, verify_compact
 
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
 CURVES: dict[str, tuple[ec.EllipticCurve, str, int]] = {
@@ -327,12 +327,13 @@ def test_the_point_at_infinity_is_no_key() -> None:
     assert dict(key_set(ec_jwk("ES256", x=encoded(bytes(32)), y=encoded(bytes(32))))) == {}
 
 
-def test_a_coordinate_beyond_the_prime_is_no_second_spelling() -> None:
-    # x = 5 is on P-256: 5 and 5 + p both fit into 32 octets.
-    square = (5**3 - 3 * 5 + 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B) % P256
+@pytest.mark.parametrize("x", [0, 5])
+def test_a_coordinate_of_the_prime_or_beyond_is_no_second_spelling(x: int) -> None:
+    # Both are on P-256: `x` and `x + p` both fit into 32 octets, and OpenSSL takes p for 0.
+    square = (x**3 - 3 * x + 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B) % P256
     y = encoded(pow(square, (P256 + 1) // 4, P256).to_bytes(32))
-    assert list(key_set(ec_jwk("ES256", x=encoded((5).to_bytes(32)), y=y))) == ["curve"]
-    assert dict(key_set(ec_jwk("ES256", x=encoded((5 + P256).to_bytes(32)), y=y))) == {}
+    assert list(key_set(ec_jwk("ES256", x=encoded(x.to_bytes(32)), y=y))) == ["curve"]
+    assert dict(key_set(ec_jwk("ES256", x=encoded((x + P256).to_bytes(32)), y=y))) == {}
 
 
 @pytest.mark.parametrize(
@@ -402,6 +403,52 @@ def test_senseless_algorithms_are_a_wrong_configuration(algorithms: Any) -> None
     assert KeySet.from_jwks({"keys": []}, ["RS256"]).algorithms == {"RS256"}
 
 
+@pytest.mark.parametrize(
+    ("algorithms", "message"),
+    [
+        ("RS256", "algorithms: expected a collection of names, found 'RS256'"),
+        (["PS256"], "algorithms: expected some of ES256, ES384, ES512, RS256, RS384, RS512, found ['PS256']"),
+    ],
+    ids=ascii,
+)
+def test_a_refusal_says_which_algorithms_there_are(algorithms: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySet.from_jwks({"keys": []}, algorithms)
+    assert str(refusal.value) == message
+
+
+def test_a_refusal_says_what_a_jwks_is() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySet.from_jwks({"keys": 7})
+    assert str(refusal.value) == "jwks: expected an object with an array 'keys' (RFC 7517 section 5)"
+
+
+def test_a_set_may_hold_more_members_than_a_token() -> None:
+    others = [{"kty": "OKP", "kid": str(number)} for number in range(2_000)]
+    assert list(KeySet.from_jwks(json.dumps({"keys": [*others, rsa_jwk()]}))) == ["one"]
+
+
+def test_rsa_signatures_are_checked_by_cryptography() -> None:
+    backend, openssl = rsa_backend()
+    assert backend == "jose.backends.cryptography_backend"
+    assert openssl.startswith("OpenSSL ")
+
+
+def test_sets_are_the_same_where_kids_and_keys_are() -> None:
+    keys = key_set(rsa_jwk("one"))
+    assert keys.is_same(key_set(rsa_jwk("one")))
+    assert not keys.is_same(key_set(rsa_jwk("two", kid="one")))
+    assert not keys.is_same(key_set(rsa_jwk("one", kid="two")))
+    assert not keys.is_same(key_set(rsa_jwk("one"), rsa_jwk("two")))
+
+
+def test_a_key_for_several_algorithms_is_published_without_one() -> None:
+    jwk = rsa_jwk()
+    del jwk["alg"]
+    assert "alg" not in key_set(jwk).jwks["keys"][0]
+    assert key_set(jwk, algorithms=["RS256"]).jwks["keys"][0]["alg"] == "RS256"
+
+
 def test_a_kid_with_two_different_keys_is_ambiguous_and_neither_is_used() -> None:
     first, second = rsa_jwk("one"), {**rsa_jwk("two"), "kid": "one"}
     for jwks in ([first, second], [second, first], [first, second, first], [first, first, second, rsa_jwk("three")]):
@@ -452,9 +499,9 @@ def test_a_key_set_is_a_read_only_mapping() -> None:
 @pytest.mark.parametrize("again", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_keys_and_key_sets_do_not_pickle(again: Callable[[object], object]) -> None:
     keys = key_set(rsa_jwk())
-    with pytest.raises(TypeError, match="build one per process"):
+    with pytest.raises(TypeError, match=r"^[a-z ]+ do not pickle: build one per process$"):
         again(keys)
-    with pytest.raises(TypeError, match="build one KeySet per process"):
+    with pytest.raises(TypeError, match=r"^keys do not pickle: build one KeySet per process$"):
         again(keys["one"])
 
 
@@ -549,7 +596,10 @@ def test_another_signature_is_refused(algorithm: str, change: Callable[[bytes], 
     text = signing_input({"kid": "one" if algorithm in RSA_ALGORITHMS else "curve", "alg": algorithm})
     good, keys = signature_by(algorithm, text), key_set(jwk_for(algorithm))
     message = refused(InvalidSignatureError, f"{text}.{encoded(change(good))}", keys)
-    assert message.startswith("signature: expected one by key ")
+    assert message == (
+        f"signature: expected one by key {jwk_for(algorithm)['kid']!r}, found another: "
+        "the token was altered on its way, or somebody else signed it"
+    )
     assert verify_compact(f"{text}.{encoded(good)}", keys)[1] == b'{"sub":"ada"}'
 
 
@@ -593,6 +643,17 @@ def test_the_payload_may_be_any_bytes(payload: bytes) -> None:
 def test_an_empty_payload_is_refused_as_any_empty_segment() -> None:
     assert refused(MalformedTokenError, signed("RS256", payload=b""), key_set(rsa_jwk())).startswith("payload: ")
     verify_compact(signed("RS256", payload=b"\0"), key_set(rsa_jwk()))
+
+
+def test_a_token_of_more_than_sixteen_kib_is_refused_where_nothing_else_is_said() -> None:
+    keys = key_set(rsa_jwk())
+    with pytest.raises(MalformedTokenError, match="expected at most 16384 bytes, found 16385"):
+        verify_compact("x" * 16_385, keys)
+
+
+def test_a_kid_that_the_set_does_not_know_is_named() -> None:
+    message = refused(UnknownKeyError, signed("RS256", kid="two"), key_set(rsa_jwk()))
+    assert message == "kid: expected a key of the set for RS256, found 'two'"
 
 
 def test_the_longest_token_is_the_callers_choice() -> None:

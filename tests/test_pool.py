@@ -245,6 +245,16 @@ def test_the_keys_of_an_issuer_with_a_slash_at_its_end_are_not_behind_two_slashe
     assert dict(pool.issuers) == {"https://auth.example/pool/": f"https://auth.example/pool{WELL_KNOWN}"}
 
 
+@pytest.mark.filterwarnings("ignore:user pool")
+@pytest.mark.usefixtures("emulators_allowed")
+def test_nothing_but_slashes_is_cut_off_an_address() -> None:
+    assert dict(made(issuer="https://pool.example/X").issuers) == {
+        "https://pool.example/X": f"https://pool.example/X{WELL_KNOWN}"
+    }
+    local = UserPool.local("http://localhost:9229/X/", "x", client_id=None)
+    assert dict(local.issuers) == {"http://localhost:9229/X/x": f"http://localhost:9229/X/x{WELL_KNOWN}"}
+
+
 def test_a_jwks_uri_serves_all_issuers_of_the_pool() -> None:
     pool = made(jwks_uri="https://proxy.example/keys?pool=1", replica_regions=["eu-west-1"])
     assert len(pool.issuers) == 3
@@ -518,7 +528,7 @@ def test_a_file_of_keys_is_read_as_far_as_an_endpoint_s_answer_would_be(tmp_path
     path.write_text(json.dumps(JWKS).ljust(512 * 1024))
     assert json.loads(made(jwks=path).jwks or "") == JWKS
     path.write_text(json.dumps(JWKS).ljust(512 * 1024 + 1))
-    assert "512 Ki" in refusal_of(jwks=path)
+    assert refusal_of(jwks=path).endswith(" or as a file in UTF-8 (longer than 512 Ki characters)")
     assert "512 Ki" in refusal_of(jwks="/dev/zero")
 
 
@@ -659,6 +669,69 @@ def test_an_emulators_pool_needs_sensible_clients_too() -> None:
     assert type(refusal.value) is ConfigurationError
 
 
+# What a refusal says
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"user_pool_id": "x"}, "found 'x'"),
+        ({"issuer_type": "NEW"}, "issuer_type: expected 'ORIGINAL', 'UPDATED' or None, found 'NEW'"),
+        (
+            {"replica_regions": "eu-west-1"},
+            "replica_regions: expected a collection such as ('eu-west-1',), found 'eu-west-1'",
+        ),
+        ({"client_id": []}, "client_id: an empty collection accepts no token; None accepts any client"),
+        ({"replica_regions": ["x"]}, "replica_regions: expected regions such as 'eu-west-1', found 'x'"),
+        ({"client_id": 5}, "client_id: expected a string or several, or None, found 5"),
+        ({"client_id": "a b"}, "client_id: expected a string without spaces, found 'a b'"),
+        ({"resource": "a b"}, "resource: expected a string without spaces, found 'a b'"),
+        ({"jwks": 5}, "jwks: expected a mapping, JSON text or a path, found int"),
+        (
+            {"issuer": "ftp://x"},
+            "issuer: expected an https URL without user name, fragment, query, found 'ftp://x'",
+        ),
+        ({"jwks_uri": "ftp://x"}, "jwks_uri: expected an https URL without user name, fragment, found 'ftp://x'"),
+        (
+            {"issuer": "http://moto:5000"},
+            "issuer: expected https (http to a loopback host alone), found 'http://moto:5000'; "
+            "for an emulator on another host there is UserPool.local",
+        ),
+    ],
+    ids=str,
+)
+def test_a_refusal_names_the_setting_and_what_was_found(settings: dict[str, Any], message: str) -> None:
+    assert refusal_of(**settings).endswith(message)
+
+
+@pytest.mark.filterwarnings("ignore:user pool")
+def test_an_emulators_refusal_says_what_to_use_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    with pytest.raises(ConfigurationError) as refusal:
+        UserPool.local("http://moto:5000", "a/b", client_id=None)
+    assert str(refusal.value) == "user_pool_id: expected letters, digits, '_' and '-', found 'a/b'"
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    with pytest.raises(ConfigurationError) as refusal:
+        UserPool.local("http://moto:5000", ID, client_id=None)
+    assert str(refusal.value) == (
+        "UserPool.local is for emulators and refused inside AWS Lambda (AWS_LAMBDA_FUNCTION_NAME is set): "
+        "use UserPool(user_pool_id, client_id=...)"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:
+    latin = tmp_path / "keys.json"
+    latin.write_bytes(b"\xe9")
+    assert refusal_of(jwks=latin).endswith(f" {latin} (UnicodeDecodeError)")
+    assert refusal_of(jwks=f"{tmp_path}/<x>").endswith("as a file in UTF-8 (No such file or directory)")
+
+
+def test_a_port_is_a_number_from_one_on() -> None:
+    for option in ("issuer", "jwks_uri"):
+        assert "found 'https://pool.example:0/x'" in refusal_of(**{option: "https://pool.example:0/x"})
+        assert made(**{option: "https://pool.example:1/x"}).user_pool_id == ID
+
+
 # The pool that a foreign issuer names
 
 
@@ -672,6 +745,7 @@ def test_an_emulators_pool_needs_sensible_clients_too() -> None:
             ("cn-north-1", "us-east-1_Other"),
         ),
         (f"{ORIGINAL}/", None),
+        (f"{ORIGINAL}\N{LATIN SMALL LETTER E WITH ACUTE}", None),
         (f"{ORIGINAL}\n", None),
         (ORIGINAL.replace("https", "http"), None),
         (ORIGINAL.replace("us-east-1.", "us-east."), None),

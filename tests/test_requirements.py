@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.errors import ConfigurationError, shown
 from cognito_verify.requirements import Requirement, RequirementSource, all_of, any_of, requirement
 
 NAMES = ("a", "b", "c", "d")
@@ -114,7 +114,8 @@ def test_a_senseless_name_is_refused_beside_a_good_one(make: Callable[..., Requi
     with pytest.raises(ConfigurationError) as refusal:
         make("good", name)
     assert type(refusal.value) is ConfigurationError
-    assert f"{make.__name__}: expected names without white space" in str(refusal.value)
+    found = f"{make.__name__}: expected names without white space, found {shown(name)}"
+    assert str(refusal.value) == found
     assert make("good", "name").names == ("good", "name")
 
 
@@ -149,6 +150,28 @@ def test_an_empty_or_senseless_setting_never_becomes_no_requirement(
     assert make(["a"]) == any_of("a")
 
 
+@pytest.mark.parametrize(
+    ("make", "option"),
+    [(any_of, "any_of"), (all_of, "all_of"), (lambda source: requirement("groups", source), "groups")],
+    ids=["any_of", "all_of", "option"],
+)
+def test_a_refusal_names_the_option_and_what_was_found(make: Callable[[object], object], option: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        make(5)
+    assert str(refusal.value) in {
+        f"{option}: expected a string, several, any_of() or all_of(), found 5",
+        f"{option}: expected names without white space, found 5",
+    }
+    with pytest.raises(ConfigurationError) as refusal:
+        make({"a": True})
+    assert str(refusal.value) == (
+        f"{option}: expected a string, several, any_of() or all_of(), found {shown({'a': True})}"
+    )
+    with pytest.raises(ConfigurationError) as refusal:
+        make([5])
+    assert str(refusal.value) == f"{option}: expected names without white space, found 5"
+
+
 @pytest.mark.parametrize("source", ["", " ", "a b", "a\t"], ids=ascii)
 def test_an_option_is_one_name_without_white_space(source: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^groups: expected names without white space, found ") as refusal:
@@ -176,6 +199,7 @@ def test_a_requirement_with_more_than_a_thousand_ways_to_meet_it_is_refused() ->
         all_of(ways(7), any_of([f"other-{number}" for number in range(143)]))
     assert type(refusal.value) is ConfigurationError
     assert len(all_of(ways(7), any_of([f"other-{number}" for number in range(142)])).alternatives) == 994
+    assert len(all_of(ways(8), any_of([f"other-{number}" for number in range(125)])).alternatives) == 1_000
 
 
 def test_ways_that_are_the_same_count_once() -> None:
@@ -212,6 +236,6 @@ def test_names_come_in_the_order_in_which_they_were_said() -> None:
 def test_requirements_are_equal_when_the_same_sets_meet_them() -> None:
     one, other = any_of("a", all_of("b", "c")), any_of(all_of("c", "b"), "a", all_of("a", "d"))
     assert one == other
-    assert hash(one) == hash(other)
+    assert hash(one) == hash(other) != hash(any_of("a", "b"))
     assert one != any_of("a", "b")
     assert one != "a"

@@ -41,6 +41,7 @@ from cognito_verify.errors import (
     TokenExpiredError,
     UnknownKeyError,
     UnsupportedAlgorithmError,
+    shown,
 )
 from cognito_verify.jwks import JwksCache
 from cognito_verify.observer import FetchEvent, VerificationEvent
@@ -526,16 +527,17 @@ def test_what_looks_like_something_else_says_what_to_send(
     [
         pytest.param(
             f"https://cognito-idp.eu-west-1.amazonaws.com/{OTHER_ID}",
-            f"issued by user pool {OTHER_ID} of eu-west-1",
+            f": issued by user pool {OTHER_ID} of eu-west-1; is that the pool to verify?",
             id="another-pool",
         ),
         pytest.param(
             f"https://issuer-cognito-idp.eu-west-1.amazonaws.com/{OTHER_ID}",
-            f"issued by user pool {OTHER_ID} of eu-west-1",
+            f": issued by user pool {OTHER_ID} of eu-west-1; is that the pool to verify?",
             id="another-pool-updated",
         ),
         pytest.param(
             f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL_ID}",
+            ": that pool under an issuer which the configuration leaves out "
             "(issuer_type=, replica_regions= or issuer= of UserPool)",
             id="the-pool-elsewhere",
         ),
@@ -552,6 +554,7 @@ def test_a_token_of_another_issuer_says_whose_it_is(pool: FakeUserPool, iss: Any
     verifier = built(pool)
     refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(pool.access_token(iss=iss)))
     assert str(refusal).startswith(f"iss: expected an issuer of user pool {POOL_ID}, found ")
+    assert f", found {shown(iss)}" in str(refusal)
     assert message in str(refusal)
     refusal_of(InvalidIssuerError, lambda: verifier.verify(pool.access_token(omit="iss")))
     verifier.verify(pool.access_token(iss=ORIGINAL))
@@ -562,6 +565,9 @@ def test_a_refusal_names_three_of_many_pools(clock: Clock) -> None:
     verifier = CognitoVerifier(pools, token_use="access", clock=clock)
     refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
     assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2 or one of 2 more" in str(refusal)
+    verifier = CognitoVerifier(pools[:3], token_use="access", clock=clock)
+    refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
+    assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2, found" in str(refusal)
 
 
 # Requirements of a call
@@ -700,6 +706,20 @@ def test_a_senseless_setting_is_a_configuration_error_that_names_it(option: str,
     assert refusal.challenge == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("token_cache_size", -1, "token_cache_size: expected a whole number, at least 0, found -1"),
+        ("max_token_bytes", 0.5, "max_token_bytes: expected a whole number, at least 1, found 0.5"),
+        ("leeway", -1, "leeway: expected seconds, from 0 to a hundred years, found -1"),
+        ("max_age", "1", "max_age: expected seconds, from 0 to a hundred years, found '1'"),
+        ("checks", 5, "checks: expected callables, found 5"),
+    ],
+)
+def test_a_senseless_setting_is_shown(option: str, value: Any, message: str) -> None:
+    assert str(refusal_of(ConfigurationError, lambda: made(option, value))) == message
+
+
 @pytest.mark.parametrize("user_pool", BAD_SETTINGS["user_pool"], ids=lambda value: type(value).__name__)
 def test_what_is_no_pool_is_a_configuration_error_without_a_client_as_well(user_pool: Any) -> None:
     refusal = refusal_of(ConfigurationError, lambda: CognitoVerifier(user_pool, token_use="access"))
@@ -754,6 +774,7 @@ def test_pools_carry_their_own_clients_and_keys(options: Any) -> None:
             lambda pools=pools: CognitoVerifier(pools, token_use="access", **options),  # type: ignore[misc]
         )
         assert next(iter(options)) in str(refusal)
+        assert str(refusal).endswith("belong to a pool's id: UserPool objects carry their own")
         CognitoVerifier(pools, token_use="access")
 
 
@@ -1081,6 +1102,16 @@ def test_prefetch_needs_keys_of_every_pool_and_of_one_issuer_each(
     fetched = len(keys.fetched)
     verifier.verify(pool.access_token())
     assert len(keys.fetched) == fetched
+
+
+@WAYS
+def test_an_issuer_without_keys_is_the_tokens_fault_where_the_pool_has_keys_from_another(
+    pool: FakeUserPool, clock: Clock, way: Callable[[CognitoVerifier[Any]], Verify]
+) -> None:
+    shared = JwksCache(fetch=Keys(**{ORIGINAL + JWKS_PATH: pool.jwks}), clock=clock)
+    verify = way(CognitoVerifier(POOL_ID, client_id="test-client", token_use="access", jwks_cache=shared, clock=clock))
+    refusal_of(UnknownKeyError, lambda: verify(pool.access_token(iss=UPDATED)))
+    verify(pool.access_token())
 
 
 @WAYS
@@ -1479,3 +1510,17 @@ def test_threads_share_a_verifier(pool: FakeUserPool) -> None:
     with ThreadPoolExecutor(8) as threads:
         for first, names in enumerate(threads.map(verify_all, range(8))):
             assert names == [f"u{(first + number) % 6}" for number in range(60)]
+
+
+# What comes out
+
+
+@WAYS
+def test_a_verified_token_is_of_its_kind_and_holds_what_was_sent(
+    pool: FakeUserPool, way: Callable[[CognitoVerifier[Any]], Verify]
+) -> None:
+    verify = way(built(pool, None))
+    for raw, kind in ((pool.access_token(), AccessToken), (pool.id_token(), IdToken)):
+        token = verify(raw)
+        assert type(token) is kind
+        assert token.raw == raw

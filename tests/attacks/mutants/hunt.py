@@ -1,0 +1,220 @@
+"""Run a room's tests once, then each mutant in a forked child, with the tests that reach the mutated function.
+
+    python -m tests.attacks.mutants.hunt SOURCE RESULTS SEED SECONDS TEST...
+
+The tests are collected once, and a mutant is put in place by giving the living function the mutant's code: a mutant
+costs a fork and the tests up to the first that fails. Each outcome is a line of RESULTS at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from tests.attacks.mutants.mutations import Mutant, mutants_of
+
+_CHILDREN = 2
+_SECONDS_OF_A_PROPERTY = 4.0
+_KILLED, _SURVIVED, _TIMEOUT = "killed", "survived", "timeout"
+
+
+Tests = list[tuple[float, int]]
+"""The seconds that a test takes, and its place."""
+
+
+class Hunt:
+    """A pytest plugin in the place of pytest's own loop over the tests."""
+
+    def __init__(self, source: Path, results: Path, seed: int, seconds: float) -> None:
+        self.source = source
+        self.results = results
+        self.seed = seed
+        self.seconds = seconds
+        self.has_failed = False
+
+    def pytest_configure(self) -> None:
+        from hypothesis import HealthCheck, Phase, settings  # not before pytest, which would warn
+
+        settings.register_profile(
+            "mutants",
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],  # a failing example need not be made smaller
+            suppress_health_check=list(HealthCheck),  # a slow machine kills no mutant
+        )
+        settings.load_profile("mutants")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.has_failed = self.has_failed or report.failed
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        started_at = time.monotonic()
+        module = importlib.import_module(".".join(self.source.with_suffix("").parts))
+        functions = dict(_functions_of(module, module.__name__))
+        everything, reached = self._reached(
+            session.items, {function.__code__: name for name, function in functions.items()}
+        )
+        known = {tuple(json.loads(line)["name"]) for line in _lines(self.results)}
+        mutants = [mutant for mutant in mutants_of(self.source) if mutant.name not in known]
+        random.Random(self.seed).shuffle(mutants)
+        caches = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
+        caches = [one for one in caches if str(one.__module__).startswith("cognito_verify")]
+        gc.collect()
+        gc.freeze()  # a child's own collections need not look at what it inherits
+        if (pid := os.fork()) == 0:
+            unchanged = Mutant(next(iter(functions)), "", "", self.source.read_text(encoding="utf-8"))
+            self._try(unchanged, functions, [session.items[index] for _, index in sorted(everything)], 600)
+        if os.waitpid(pid, 0)[1]:
+            raise pytest.UsageError("a child in which nothing is changed fails: no outcome would mean anything")
+        running: dict[int, tuple[Mutant, float, float]] = {}
+        while mutants or running:
+            if self.seconds and time.monotonic() - started_at > self.seconds:
+                for pid in running:
+                    _kill(pid)
+                break
+            while mutants and len(running) < _CHILDREN:
+                mutant = mutants.pop()
+                tests = sorted(reached.get(mutant.function) or everything)  # what runs in a child alone is not seen
+                expected = sum(seconds for seconds, _ in tests)
+                pid = os.fork()
+                if pid == 0:
+                    for cache in caches:  # of what the function said before
+                        cache.cache_clear()
+                    self._try(mutant, functions, [session.items[index] for _, index in tests], expected)
+                now = time.monotonic()
+                running[pid] = mutant, now, now + 20 + 10 * expected
+            self._wait_for_one(running, started_at + (self.seconds or float("inf")))
+        return True
+
+    def _reached(self, items: list[pytest.Item], names: dict[CodeType, str]) -> tuple[Tests, dict[str, Tests]]:
+        """All tests, and by function those that come through it, each with the seconds that it takes."""
+        hit: set[str] = set()
+
+        def profile(frame: FrameType, event: str, _: object) -> None:
+            if event == "call" and frame.f_code in names:
+                hit.add(names[frame.f_code])
+
+        everything: Tests = []
+        reached: dict[str, Tests] = {}
+        for index, item in enumerate(items):
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                # Slow, and slower while it is watched: takes part for every function, after the others.
+                everything.append((_SECONDS_OF_A_PROPERTY, index))
+                continue
+            hit.clear()
+            started_at = time.perf_counter()
+            threading.setprofile(profile)
+            sys.setprofile(profile)
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+            sys.setprofile(None)
+            threading.setprofile(None)
+            if self.has_failed:
+                raise pytest.UsageError(f"{item.nodeid} fails without any mutant")
+            test = time.perf_counter() - started_at, index
+            everything.append(test)
+            for name in hit:
+                reached.setdefault(name, []).append(test)
+        properties = [test for test in everything if test[0] == _SECONDS_OF_A_PROPERTY]
+        return everything, {name: tests + properties for name, tests in reached.items()}
+
+    def _try(
+        self, mutant: Mutant, functions: dict[str, FunctionType], items: list[pytest.Item], expected: float
+    ) -> None:
+        """In the child: put the mutant in place, run the tests up to the first that fails, and end."""
+        os.setpgid(0, 0)
+        limit = 5 + int(10 * expected)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        status = 1
+        try:
+            _put_in_place(mutant, functions)
+            for item in items:
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+                if self.has_failed:
+                    break
+            else:
+                status = 0
+        finally:
+            os._exit(status)
+
+    def _wait_for_one(self, running: dict[int, tuple[Mutant, float, float]], until: float) -> None:
+        while running and time.monotonic() < until:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            now = time.monotonic()
+            if pid in running:
+                mutant, started_at, _ = running.pop(pid)
+                code = os.waitstatus_to_exitcode(status)
+                outcome = {0: _SURVIVED, 1: _KILLED}.get(code, _TIMEOUT)
+                _kill(pid)  # what its tests may have left behind
+                self._note(mutant, outcome, now - started_at)
+                return
+            for one, (_, _, give_up_at) in running.items():
+                if now > give_up_at:
+                    _kill(one)
+            time.sleep(0.005)
+
+    def _note(self, mutant: Mutant, outcome: str, seconds: float) -> None:
+        with self.results.open("a", encoding="utf-8") as file:
+            print(json.dumps({"name": mutant.name, "outcome": outcome, "seconds": round(seconds, 2)}), file=file)
+
+
+def _kill(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _functions_of(owner: Any, module: str) -> Iterator[tuple[str, FunctionType]]:
+    """The functions and methods of a module by qualified name, whatever they are wrapped in."""
+    for value in list(vars(owner).values()):
+        if isinstance(value, type) and value.__module__ == module:
+            yield from _functions_of(value, module)
+        for one in (value.fget, value.fset) if isinstance(value, property) else (value,):
+            inner: Any = one
+            while hasattr(inner, "__wrapped__"):
+                inner = inner.__wrapped__
+            inner = getattr(inner, "__func__", inner)
+            if isinstance(inner, FunctionType) and inner.__module__ == module:
+                yield inner.__qualname__, inner
+
+
+def _put_in_place(mutant: Mutant, functions: dict[str, FunctionType]) -> None:
+    living = functions[mutant.function]
+    changed = ModuleType(living.__module__)
+    exec(compile(mutant.source, living.__code__.co_filename, "exec"), vars(changed))  # noqa: S102
+    function = dict(_functions_of(changed, living.__module__))[mutant.function]
+    living.__code__ = function.__code__
+    living.__defaults__ = function.__defaults__
+    living.__kwdefaults__ = function.__kwdefaults__
+
+
+def main() -> int:
+    source, results, seed, seconds, *tests = sys.argv[1:]
+    return pytest.main(
+        ["-q", "-p", "no:cacheprovider", "--capture=no", *tests],
+        plugins=[Hunt(Path(source), Path(results), int(seed), float(seconds))],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
