@@ -8,7 +8,7 @@ py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
 .PHONY: help demo demo-serve test differential fire crowds fuzz mutants mutants-sample lint docs bench layer
-.PHONY: test-lowest test-without-ecdsa dist reproducible constraints surface format clean
+.PHONY: test-lowest test-frameworks test-without-ecdsa dist reproducible constraints surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -25,6 +25,7 @@ help:
 	@echo 'make fuzz         the parsers under a fuzzer, 10 minutes each (FUZZ_SECONDS=60: a minute); see tests/attacks/fuzz'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make test-frameworks  the integrations with the current major version of each framework, and the one before'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
 	@echo 'make test-without-ecdsa  the test suite with ecdsa, rsa and pyasn1 uninstalled, which python-jose names and we never import'
 	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
@@ -110,6 +111,15 @@ test-lowest:
 	.venv-lowest/bin/python tools/lowest.py --check
 	.venv-lowest/bin/python -m pytest
 
+# One environment for each file of version constraints; a framework has a line in each of them.
+test-frameworks:
+	@set -e; for versions in current previous; do \
+		CONSTRAINTS=tests/integrations/versions/$$versions.txt sh tools/venv.sh .venv-$$versions dev lab; \
+		.venv-$$versions/bin/python -m pip list | grep -iE "^($$(sed -nE 's/^([A-Za-z0-9-]+).*/\1/p' \
+			tests/integrations/versions/$$versions.txt | paste -sd'|')) "; \
+		.venv-$$versions/bin/python -m pytest tests/integrations; \
+	done
+
 # Not by redirection: where it fails, the file stays as it was.
 surface:
 	@$(ready) dev
@@ -146,5 +156,5 @@ format:
 	@$(py) -m ruff format
 
 clean:
-	rm -rf .venv .venv-lowest .venv-without-ecdsa build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
