@@ -6,7 +6,7 @@ export PYTHON
 py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
-.PHONY: help demo demo-serve test lint docs bench layer test-lowest surface format clean
+.PHONY: help demo demo-serve test lint docs bench layer test-lowest test-frameworks surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -17,6 +17,7 @@ help:
 	@echo 'make bench        the figures of the README, measured on this machine'
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
+	@echo 'make test-frameworks  the integrations with the current major version of each framework, and the one before'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
@@ -74,11 +75,20 @@ surface:
 	@$(ready) dev
 	@$(py) tools/surface.py --write
 
+# One environment for each file of version constraints; a framework has a line in each of them.
+test-frameworks:
+	@set -e; for versions in current previous; do \
+		CONSTRAINTS=tests/integrations/versions/$$versions.txt sh tools/venv.sh .venv-$$versions dev lab; \
+		.venv-$$versions/bin/python -m pip list | grep -iE "^($$(sed -nE 's/^([A-Za-z0-9-]+).*/\1/p' \
+			tests/integrations/versions/$$versions.txt | paste -sd'|')) "; \
+		.venv-$$versions/bin/python -m pytest tests/integrations; \
+	done
+
 format:
 	@$(ready) dev
 	@$(py) -m ruff check --fix-only --quiet
 	@$(py) -m ruff format
 
 clean:
-	rm -rf .venv .venv-lowest build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
