@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from flask import Flask, Response, current_app, g, request
 from flask.sansio.scaffold import Scaffold
@@ -45,6 +45,15 @@ class CognitoAuth(Generic[TokenT_co]):
     Raises:
         ConfigurationError: As for `init_app`.
     """
+
+    @overload
+    def __init__(self: CognitoAuth[AccessToken | IdToken], app: Flask | None = None, verifier: None = None) -> None: ...
+
+    @overload
+    def __init__(self, app: Flask | None = None, *, verifier: CognitoVerifier[TokenT_co]) -> None: ...
+
+    @overload
+    def __init__(self, app: Flask | None, verifier: CognitoVerifier[TokenT_co]) -> None: ...
 
     def __init__(self, app: Flask | None = None, verifier: CognitoVerifier[TokenT_co] | None = None) -> None:
         if verifier is not None and not isinstance(verifier, CognitoVerifier):

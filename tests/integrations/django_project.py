@@ -69,7 +69,7 @@ def answer(request: Any) -> JsonResponse:
 
 
 async def answer_async(request: HttpRequest) -> JsonResponse:
-    assert await request.auser() == request.user  # type: ignore[attr-defined]
+    assert await request.auser() == request.user
     return answer(request)
 
 

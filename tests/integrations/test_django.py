@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
+from django.test import AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -57,7 +58,7 @@ def test_an_optional_token_may_be_absent_and_leaves_the_sessions_user(pool: Fake
 
     def reply(raw: str | None) -> bytes:
         request = request_with(raw)
-        request.user = "of the session"  # type: ignore[assignment]
+        request.user = "of the session"
         content: bytes = view(request).content
         return content
 
@@ -66,9 +67,18 @@ def test_an_optional_token_may_be_absent_and_leaves_the_sessions_user(pool: Fake
     assert b"token_expired" in reply(pool.expired())
 
 
+def test_an_optional_token_of_an_async_view_may_be_absent(pool: FakeUserPool) -> None:
+    @require_token(optional=True)
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse(str(request.cognito_token and request.cognito_token.username))
+
+    found = [asyncio.run(view(request_with(raw))).content for raw in (None, pool.access_token("ada"))]
+    assert found == [b"None", b"ada"]
+
+
 def test_the_user_of_a_token_takes_the_place_of_the_sessions(pool: FakeUserPool) -> None:
     request = request_with(pool.access_token("ada"))
-    request.user = "of the session"  # type: ignore[assignment]
+    request.user = "of the session"
     assert whose(request).content == b'{"user": "ada", "kind": "CognitoUser"}'
 
 
@@ -225,6 +235,12 @@ def test_good_settings_have_nothing_to_tell() -> None:
     pool = FakeUserPool()
     assert problems(described(pool)) == []
     assert problems(described(pool, CHECKS=(f"{HOOKS}.user_of",), OBSERVER=f"{HOOKS}.user_of", LEEWAY=5)) == []
+
+
+def test_a_project_needs_no_drf_spectacular() -> None:
+    with modify_settings(INSTALLED_APPS={"remove": ["drf_spectacular"]}):
+        assert apps.get_app_config("cognito_verify").verbose_name == "Amazon Cognito"
+        assert problems(described(FakeUserPool())) == []
 
 
 @pytest.mark.parametrize(
