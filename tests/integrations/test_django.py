@@ -17,6 +17,7 @@ from django.test import AsyncRequestFactory, Client, RequestFactory, modify_sett
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
+from django.views.decorators.vary import vary_on_headers
 
 from cognito_verify import current_token
 from cognito_verify.errors import ConfigurationError
@@ -88,6 +89,11 @@ def test_a_cached_answer_is_not_served_to_another_bearer(pool: FakeUserPool) -> 
     found = [page(request_with(one, HTTP_HOST="cached")).content for one in (raw[0], raw[1], raw[0])]
     assert [b"ada" in one for one in found] == [True, False, True]
     assert page(request_with(HTTP_HOST="cached")).status_code == 401
+
+
+def test_what_an_answer_varies_by_already_stays(pool: FakeUserPool) -> None:
+    view = require_token()(vary_on_headers("Accept-Language")(lambda _: HttpResponse()))
+    assert view(request_with(pool.access_token("ada"))).headers["Vary"] == "Accept-Language, Authorization"
 
 
 def test_csrf_protection_stays_as_it_is(pool: FakeUserPool) -> None:

@@ -12,8 +12,8 @@ from asgiref.sync import iscoroutinefunction
 from cognito_verify.answers import REFUSALS
 from cognito_verify.context import token_in_context
 from cognito_verify.errors import ConfigurationError
-from cognito_verify.integrations.django.guard import CognitoRequest, admit, admit_async, gate, refuse, varied
-from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.integrations.django.guard import Asked, CognitoRequest, admit, admit_async, refuse, varied
+from cognito_verify.requirements import RequirementSource
 
 __all__ = ["CognitoRequest", "require_token", "token_not_required"]
 
@@ -41,11 +41,7 @@ def require_token(
     Raises:
         ConfigurationError: A requirement is empty or senseless.
     """
-    asked: dict[str, Any] = {
-        "groups": requirement("groups", groups),
-        "scopes": requirement("scopes", scopes),
-        "optional": optional,
-    }
+    asked = Asked(groups=groups, scopes=scopes, optional=optional)
 
     def decorate(view: _ViewT) -> _ViewT:
         if iscoroutinefunction(view):
@@ -53,7 +49,7 @@ def require_token(
             @wraps(view)
             async def guarded_async(request: Any, *args: Any, **kwargs: Any) -> Any:
                 try:
-                    token = await admit_async(request, gate(**asked))
+                    token = await admit_async(request, asked)
                 except REFUSALS as error:
                     return refuse(error)
                 with token_in_context(token):
@@ -64,7 +60,7 @@ def require_token(
         @wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                token = admit(request, gate(**asked))
+                token = admit(request, asked)
             except REFUSALS as error:
                 return refuse(error)
             with token_in_context(token):

@@ -12,14 +12,15 @@ from cognito_verify.answers import Gate, answer_to, tell_refusal
 from cognito_verify.errors import CheckFailedError, CognitoVerifyError
 from cognito_verify.integrations.django.conf import configured
 from cognito_verify.integrations.django.users import CognitoUser
+from cognito_verify.requirements import RequirementSource, requirement
 from cognito_verify.tokens import AccessToken, IdToken
 
 __all__ = [
+    "Asked",
     "CognitoRequest",
     "admit",
     "admit_async",
     "authorization",
-    "gate",
     "refuse",
     "user_of",
     "varied",
@@ -35,9 +36,35 @@ class CognitoRequest(HttpRequest):
     """The verified token."""
 
 
-def gate(**asked: Any) -> Gate[Token]:
-    """What a view asks for, of the verifier that the settings describe."""
-    return Gate("COGNITO_VERIFY", configured().verifier, **asked)
+class Asked:
+    """What a view asks for, of the verifier that the settings describe.
+
+    Raises:
+        ConfigurationError: A requirement is empty or senseless.
+    """
+
+    __slots__ = ("_gate", "_options")
+
+    def __init__(
+        self,
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "groups": requirement("groups", groups),
+            "scopes": requirement("scopes", scopes),
+            "optional": optional,
+        }
+        self._gate: Gate[Token] | None = None
+
+    def gate(self) -> Gate[Token]:
+        """Made by the first request: a view is decorated before the settings are read, and a test may change them."""
+        gate, verifier = self._gate, configured().verifier
+        if gate is None or gate.verifier is not verifier:
+            gate = self._gate = Gate("COGNITO_VERIFY", verifier, **self._options)
+        return gate
 
 
 def authorization(request: HttpRequest) -> tuple[str, ...]:
@@ -46,21 +73,21 @@ def authorization(request: HttpRequest) -> tuple[str, ...]:
     return () if value is None else (value,)
 
 
-def admit(request: HttpRequest, asked: Gate[Token]) -> Token | None:
+def admit(request: HttpRequest, asked: Asked) -> Token | None:
     """Verify the token of a request and say in the request whose it is.
 
     Raises:
         CognitoVerifyError: One of `REFUSALS`, or a `ConfigurationError`.
     """
-    token = request.cognito_token = asked.verified(authorization(request))
+    token = request.cognito_token = asked.gate().verified(authorization(request))
     if token is not None:
         _say_who(request, user_of(token))
     return token
 
 
-async def admit_async(request: HttpRequest, asked: Gate[Token]) -> Token | None:
+async def admit_async(request: HttpRequest, asked: Asked) -> Token | None:
     """As `admit`, without a thread unless `USER_FROM_TOKEN` needs one."""
-    token = request.cognito_token = await asked.verified_async(authorization(request))
+    token = request.cognito_token = await asked.gate().verified_async(authorization(request))
     if token is not None:
         hook = configured().user_from_token
         if hook is None:
@@ -111,5 +138,8 @@ def refuse(error: CognitoVerifyError) -> HttpResponse:
 
 def varied(response: Any) -> Any:
     """Django's own cache keeps answers by URL and what `Vary` names: one bearer's must not be served to another."""
-    patch_vary_headers(response, ("Authorization",))
+    if response.has_header("Vary"):
+        patch_vary_headers(response, ("Authorization",))
+    else:  # the usual case, without taking a header apart
+        response.headers["Vary"] = "Authorization"
     return response

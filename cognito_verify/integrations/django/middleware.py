@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from cognito_verify.answers import REFUSALS
 from cognito_verify.context import set_current_token, token_in_context
 from cognito_verify.integrations.django.conf import configured
-from cognito_verify.integrations.django.guard import admit, admit_async, gate, refuse, varied
+from cognito_verify.integrations.django.guard import Asked, admit, admit_async, refuse, varied
 
 __all__ = ["CognitoMiddleware"]
 
@@ -33,6 +33,7 @@ class CognitoMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         configured()
         self.get_response = get_response
+        self._asked = Asked()
         self._is_async = iscoroutinefunction(get_response)
         self.process_view: Any = self._process_view_async if self._is_async else self._process_view
         if self._is_async:
@@ -58,7 +59,7 @@ class CognitoMiddleware:
     ) -> HttpResponse | None:
         if self.requires_token(request, view):
             try:
-                set_current_token(admit(request, gate()))
+                set_current_token(admit(request, self._asked))
             except REFUSALS as error:
                 return refuse(error)
         return None
@@ -68,7 +69,7 @@ class CognitoMiddleware:
     ) -> HttpResponse | None:
         if self.requires_token(request, view):
             try:
-                set_current_token(await admit_async(request, gate()))
+                set_current_token(await admit_async(request, self._asked))
             except REFUSALS as error:
                 return refuse(error)
         return None

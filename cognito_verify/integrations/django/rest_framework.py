@@ -22,7 +22,7 @@ from cognito_verify.errors import (
     shown,
 )
 from cognito_verify.integrations.django.conf import configured
-from cognito_verify.integrations.django.guard import authorization, gate, user_of
+from cognito_verify.integrations.django.guard import authorization, user_of
 from cognito_verify.requirements import Requirement, RequirementSource, requirement
 from cognito_verify.tokens import AccessToken, IdToken
 
@@ -52,10 +52,16 @@ class CognitoAuthentication(BaseAuthentication):
             AccessRefused: 403, by the requirements and checks of the settings.
             KeysUnavailable: 503.
         """
-        if _is_without_token(request):
+        verifier = configured().verifier
+        try:  # in a list to be emptied: a report with local variables must not show it
+            sealed = [token_in(authorization(request))]
+        except MissingTokenError:
             return None
+        except TokenError as error:  # two of them, say, which never reach the verifier
+            tell_refusal(verifier.observer, error)
+            raise _refused(error) from None
         try:
-            token: Any = gate().verified(authorization(request))  # not optional, so it is never None
+            token = verifier.verify(sealed.pop())
             user = user_of(token)
         except REFUSALS as error:
             raise _refused(error) from None
@@ -177,16 +183,6 @@ class AccessRefused(_Answered, PermissionDenied):
 
 class KeysUnavailable(_Answered):
     """503: the pool's keys cannot be had now."""
-
-
-def _is_without_token(request: Any) -> bool:
-    try:
-        token_in(authorization(request))
-    except MissingTokenError:
-        return True
-    except TokenError:  # two of them, say
-        return False
-    return False
 
 
 def _token_of(request: Any) -> AccessToken | IdToken:
