@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, stream_with_context
@@ -23,7 +23,7 @@ from cognito_verify.errors import (
 from cognito_verify.integrations.flask import CognitoAuth
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
-from cognito_verify.tokens import AccessToken
+from cognito_verify.tokens import AccessToken, IdToken
 from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
 from tests.integrations.serving import Reply, ask, served_by_waitress
 
@@ -327,6 +327,16 @@ def test_one_extension_serves_several_applications() -> None:
             assert auth.verifier.verify(pool.access_token("ada")).username == "ada"
     assert reply_of(apps[0], pools[0].access_token("ada")).status == 200
     assert reply_of(apps[0], pools[1].access_token("ada")).json["code"] == "invalid_issuer"
+
+
+def test_the_token_has_the_type_of_the_verifiers(guards: Guards) -> None:
+    auth = CognitoAuth(Flask("typed"), guards.verifier)
+    assert_type(auth, CognitoAuth[AccessToken])
+    assert_type(CognitoAuth(verifier=guards.pool.verifier("id")), CognitoAuth[IdToken])
+    assert_type(CognitoAuth(), CognitoAuth[AccessToken | IdToken])
+    with Flask("typed").app_context():
+        assert_type(auth.token_or_none, AccessToken | None)
+        assert auth.token_or_none is None
 
 
 def test_an_application_that_is_not_set_up_is_a_fault_of_the_program() -> None:
