@@ -7,8 +7,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, overload
 
-from flask import Flask, Response, current_app, g, request
-from flask.sansio.scaffold import Scaffold
+from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
@@ -121,7 +120,7 @@ class CognitoAuth(Generic[TokenT_co]):
 
     def protect(
         self,
-        scaffold: Scaffold,
+        views: Flask | Blueprint,
         *,
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
@@ -131,7 +130,7 @@ class CognitoAuth(Generic[TokenT_co]):
         The `OPTIONS` that Flask answers by itself needs none: a browser's preflight carries no token.
 
         Args:
-            scaffold: The blueprint or the application.
+            views: The blueprint or the application.
             groups: Groups that are asked for besides the verifier's own.
             scopes: Scopes that are asked for besides the verifier's own.
 
@@ -146,8 +145,8 @@ class CognitoAuth(Generic[TokenT_co]):
             g.cognito_token = asked.gate().verified(_values())
             set_current_token(g.cognito_token)
 
-        scaffold.before_request(guard)
-        scaffold.teardown_request(lambda _: set_current_token(None))
+        views.before_request(guard)
+        views.teardown_request(lambda _: set_current_token(None))
 
     @property
     def token(self) -> TokenT_co:
