@@ -89,11 +89,81 @@ def _fastapi(verifier: _Verifier) -> Any:
     return app
 
 
+def _flask(verifier: _Verifier) -> Any:
+    from flask import Flask
+
+    from cognito_verify.integrations.flask import CognitoAuth
+
+    app = Flask(__name__)
+
+    def hello() -> str:
+        return "hello"
+
+    guard = None if verifier is None else CognitoAuth(app, verifier).required()
+    app.add_url_rule("/", view_func=hello if guard is None else guard(hello))
+    return app
+
+
+def _django(verifier: _Verifier) -> Any:
+    from django.http import HttpRequest, HttpResponse
+
+    from cognito_verify.integrations.django.decorators import require_token
+
+    def hello(_: HttpRequest) -> HttpResponse:
+        return HttpResponse("hello")
+
+    return _django_project(verifier, lambda: hello if verifier is None else require_token()(hello))
+
+
+def _rest_framework(verifier: _Verifier) -> Any:
+    def view() -> Any:
+        from rest_framework.renderers import JSONRenderer
+        from rest_framework.response import Response
+        from rest_framework.views import APIView
+
+        from cognito_verify.integrations.django.rest_framework import CognitoAuthentication, HasToken
+
+        def hello(_view: object, _request: object) -> Response:
+            return Response("hello")
+
+        classes = {
+            "authentication_classes": [] if verifier is None else [CognitoAuthentication],
+            "permission_classes": [] if verifier is None else [HasToken],
+            "renderer_classes": [JSONRenderer],
+        }
+        hello_view: Any = type("Hello", (APIView,), {"get": hello, **classes})
+        return hello_view.as_view()
+
+    return _django_project(verifier, view)
+
+
+def _django_project(verifier: _Verifier, view: Callable[[], Any]) -> Any:
+    import django
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.urls import path
+
+    settings.configure(
+        ALLOWED_HOSTS=["127.0.0.1"],
+        COGNITO_VERIFY=None if verifier is None else {"USER_POOL_ID": verifier._pools, "TOKEN_USE": "access"},
+        INSTALLED_APPS=["rest_framework", "cognito_verify.integrations.django"],
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+        REST_FRAMEWORK={"UNAUTHENTICATED_USER": None},
+        ROOT_URLCONF=type("urls", (), {"urlpatterns": []}),
+    )
+    django.setup()
+    settings.ROOT_URLCONF.urlpatterns.append(path("", view()))
+    return get_wsgi_application()
+
+
 ROWS: dict[str, Row] = {
     "ASGI": Row("uvicorn", _asgi),
     "Starlette": Row("uvicorn", _starlette),
     "FastAPI": Row("uvicorn", _fastapi),
     "WSGI": Row("waitress", _wsgi),
+    "Flask": Row("waitress", _flask),
+    "Django": Row("waitress", _django),
+    "Django REST framework": Row("waitress", _rest_framework),
 }
 
 

@@ -169,7 +169,7 @@ def check_max_age(claims: JsonObject, max_age: float, now: float) -> None:
         )
 
 
-def check_scopes(claims: JsonObject, required: Requirement) -> None:
+def check_scopes(claims: Mapping[str, Any], required: Requirement) -> None:
     """The access token's scopes meet the requirement (RFC 6749 section 3.3). ID tokens have none.
 
     Raises:
@@ -182,7 +182,7 @@ def check_scopes(claims: JsonObject, required: Requirement) -> None:
         raise InsufficientScopeError(f"scope: expected {required}, found {instead}", scopes=required.names)
 
 
-def check_groups(claims: JsonObject, required: Requirement) -> None:
+def check_groups(claims: Mapping[str, Any], required: Requirement) -> None:
     """The user's groups meet the requirement ("Adding groups to a user pool", Amazon Cognito Developer Guide).
 
     Raises:
@@ -193,12 +193,12 @@ def check_groups(claims: JsonObject, required: Requirement) -> None:
         raise MissingGroupError(f"cognito:groups: expected {required}, found {_listed(found)}")
 
 
-def scopes_of(claims: JsonObject) -> frozenset[str]:
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     """`scope`, taken apart at its spaces (RFC 6749 section 3.3)."""
     return frozenset(claims.get("scope", "").split(" ")) - {""}
 
 
-def groups_of(claims: JsonObject) -> tuple[str, ...]:
+def groups_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """`cognito:groups`; empty where there is none."""
     return tuple(claims.get("cognito:groups", ()))
 

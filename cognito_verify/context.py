@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from cognito_verify.tokens import AccessToken, IdToken
 
-__all__ = ["current_token", "token_in_context"]
+__all__ = ["current_token", "set_current_token", "token_in_context"]
 
 _current: ContextVar[AccessToken | IdToken | None] = ContextVar("cognito_verify_token", default=None)
 
@@ -29,3 +29,11 @@ class token_in_context:  # noqa: N801 - used as a function; a generator-based co
 
     def __exit__(self, *exception: object) -> None:
         _current.reset(self._before)
+
+
+def set_current_token(token: AccessToken | IdToken | None) -> None:
+    """Make `token` the current one until the next call, for adapters of frameworks that give them no block.
+
+    They clear it at the end of the request by themselves: the next request may run in the same thread.
+    """
+    _current.set(token)

@@ -210,17 +210,31 @@ class CognitoVerifier(Generic[TokenT_co]):
         Raises:
             ConfigurationError: A variable is missing, empty or malformed. "Any client" cannot be said this way.
         """
-        user_pool_id = _env("COGNITO_USER_POOL_ID")
-        client_ids = [client_id.strip() for client_id in _env("COGNITO_CLIENT_ID").split(",")]
-        token_use: Any = _env("COGNITO_TOKEN_USE")
+        return cls.from_variables(os.environ, "the environment", **options)
+
+    @classmethod
+    def from_variables(
+        cls, variables: Mapping[str, Any], where: str, **options: Unpack[CommonOptions]
+    ) -> CognitoVerifier[AccessToken | IdToken]:
+        """As `from_env`, for adapters: from a framework's settings, where a value need not be a string.
+
+        Args:
+            variables: By the names that `from_env` reads.
+            where: What to call them in messages.
+        """
+        user_pool_id = _variable(variables, where, "COGNITO_USER_POOL_ID")
+        client_ids = _variable(variables, where, "COGNITO_CLIENT_ID")
+        if isinstance(client_ids, str):
+            client_ids = [client_id.strip() for client_id in client_ids.split(",")]
+        token_use: Any = _variable(variables, where, "COGNITO_TOKEN_USE")
         if token_use not in ("access", "id"):
             raise ConfigurationError(f"COGNITO_TOKEN_USE: expected 'access' or 'id', found {shown(token_use)}")
         try:
             pool = UserPool(
                 user_pool_id,
                 client_id=client_ids,
-                jwks=_env("COGNITO_JWKS") if "COGNITO_JWKS" in os.environ else None,
-                jwks_uri=_env("COGNITO_JWKS_URI") if "COGNITO_JWKS_URI" in os.environ else None,
+                jwks=_variable(variables, where, "COGNITO_JWKS") if "COGNITO_JWKS" in variables else None,
+                jwks_uri=_variable(variables, where, "COGNITO_JWKS_URI") if "COGNITO_JWKS_URI" in variables else None,
             )
             _bundled(pool)
         except ConfigurationError as error:
@@ -622,11 +636,13 @@ def _callables(option: str, functions: Iterable[Any]) -> tuple[Any, ...]:
     return callables
 
 
-def _env(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise ConfigurationError(f"{name}: expected a value in the environment, found nothing")
-    return value.strip()
+def _variable(variables: Mapping[str, Any], where: str, name: str) -> Any:
+    value = variables.get(name)
+    if isinstance(value, str):
+        value = value.strip()
+    if value is None or value == "":
+        raise ConfigurationError(f"{name}: expected a value in {where}, found nothing")
+    return value
 
 
 _verifiers: weakref.WeakSet[CognitoVerifier[Any]] = weakref.WeakSet()

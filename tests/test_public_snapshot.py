@@ -92,7 +92,7 @@ def documented() -> Iterator[str]:
     for page in sorted((ROOT / "docs" / "reference").glob("*.md")):
         module = ""
         for found in re.finditer(
-            r"^\.\. (py:currentmodule|auto(?:class|function|data))::\s*([\w.]+)",
+            r"^\.\. (py:currentmodule|auto(?:class|function|data|exception))::\s*([\w.]+)",
             page.read_text(encoding="utf-8"),
             re.MULTILINE,
         ):

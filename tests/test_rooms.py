@@ -44,8 +44,17 @@ THIRD_PARTY = {
     "pytest": ("pytest_plugin",),
     "requests": ("jwks",),
 }
-# What one file of integrations/ may import where that is not simply the package of the same name.
-FRAMEWORKS: dict[str, tuple[str, ...]] = {"asgi": (), "wsgi": (), "fastapi": ("fastapi", "starlette")}
+# What one integration may import where that is not simply the package of the same name. One that is a folder shares its
+# files among themselves; a file of it whose framework stands on the folder's has a line of its own.
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "asgi": (),
+    "django": ("asgiref", "django"),
+    "django.rest_framework": ("django", "rest_framework"),
+    "django.spectacular": ("drf_spectacular",),
+    "fastapi": ("fastapi", "starlette"),
+    "flask": ("flask", "werkzeug"),
+    "wsgi": (),
+}
 
 
 def module_of(path: Path) -> str:
@@ -73,14 +82,16 @@ def imports_of(source: str) -> Iterator[tuple[int, str, str | None]]:
 
 def fault(module: str, imported: str, name: str | None) -> str | None:
     """What is wrong with `from imported import name` (or `import imported`) in `module`; None where nothing is."""
-    _, room, *_, file = *module.split("."), module.rpartition(".")[2]
+    _, room, *inside = module.split(".")
+    integration = inside[0] if inside else ""
     if imported.startswith((".", "?")):
         return "an import names its module in full, and before the program runs"
     top, *below = imported.split(".")
     if top in sys.stdlib_module_names:
         return None
     if top != "cognito_verify":
-        frameworks = FRAMEWORKS.get(file, (file,)) if room == "integrations" else ()
+        usual = FRAMEWORKS.get(integration, (integration,))
+        frameworks = FRAMEWORKS.get(".".join(inside), usual) if room == "integrations" else ()
         if room in THIRD_PARTY.get(top, ()) or top in frameworks:
             return None
         return f"{top} is imported only by {', '.join(THIRD_PARTY.get(top, ())) or 'nobody'}"
@@ -92,7 +103,7 @@ def fault(module: str, imported: str, name: str | None) -> str | None:
         return f"{below[0]} stands below {room}"
     if below[0] != room and any(part.startswith("_") for part in (*below, name or "")):
         return "what starts with an underscore is its room's own"
-    if room == below[0] == "integrations" and below[1:] != [file]:
+    if room == below[0] == "integrations" and below[1:2] != [integration]:
         return "one integration does not import another"
     return None
 
@@ -182,6 +193,18 @@ def test_the_front_door_imports_rooms_and_the_standard_library() -> None:
         ),
         pytest.param(
             "cognito_verify.integrations.flask", "import fastapi", "from flask import Flask", id="another-framework"
+        ),
+        pytest.param(
+            "cognito_verify.integrations.django.conf",
+            "from rest_framework.request import Request",
+            "from django.conf import settings",
+            id="what-stands-on-the-framework",
+        ),
+        pytest.param(
+            "cognito_verify.integrations.django.rest_framework",
+            "from cognito_verify.integrations.flask import CognitoAuth",
+            "from cognito_verify.integrations.django.conf import configured",
+            id="another-file-of-the-same",
         ),
         pytest.param(
             "cognito_verify.integrations.flask",

@@ -19,6 +19,7 @@ import cognito_verify
 from cognito_verify import aws_lambda, errors, keys, observer, testing
 from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.integrations import fastapi, starlette
+from cognito_verify.integrations.django import decorators, rest_framework
 
 ROOT = Path(__file__).parents[1]
 ERRORS = [CognitoVerifyError, *(getattr(cognito_verify, name) for name in cognito_verify.__all__ if "Error" in name)]
@@ -27,6 +28,11 @@ PUBLIC = [
     *(f"cognito_verify.aws_lambda.{name}" for name in aws_lambda.__all__),
     *(f"cognito_verify.testing.{name}" for name in testing.__all__),
     *(f"cognito_verify.integrations.{module}" for module in ("asgi.CognitoMiddleware", "wsgi.CognitoMiddleware")),
+    *(f"cognito_verify.integrations.django.rest_framework.{name}" for name in rest_framework.__all__),
+    *(f"cognito_verify.integrations.django.decorators.{name}" for name in decorators.__all__),
+    "cognito_verify.integrations.django.middleware.CognitoMiddleware",
+    "cognito_verify.integrations.django.users.CognitoUser",
+    "cognito_verify.integrations.flask.CognitoAuth",
     *(f"cognito_verify.integrations.fastapi.{name}" for name in fastapi.__all__),
     *(f"cognito_verify.integrations.starlette.{name}" for name in starlette.__all__),
     *(f"cognito_verify.observer.{name}" for name, value in vars(observer).items() if name.endswith("Event") and value),

@@ -1,0 +1,145 @@
+"""What the decorator and the middleware have in common: a request is admitted, or answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+from cognito_verify.answers import Gate, answer_to, tell_refusal
+from cognito_verify.errors import CheckFailedError, CognitoVerifyError
+from cognito_verify.integrations.django.conf import configured
+from cognito_verify.integrations.django.users import CognitoUser
+from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.tokens import AccessToken, IdToken
+
+__all__ = [
+    "Asked",
+    "CognitoRequest",
+    "admit",
+    "admit_async",
+    "authorization",
+    "refuse",
+    "user_of",
+    "varied",
+]
+
+Token = AccessToken | IdToken
+
+
+class CognitoRequest(HttpRequest):
+    """The request of a view that asks for a token, for annotations."""
+
+    cognito_token: Token
+    """The verified token."""
+
+
+class Asked:
+    """What a view asks for, of the verifier that the settings describe.
+
+    Raises:
+        ConfigurationError: A requirement is empty or senseless.
+    """
+
+    __slots__ = ("_gate", "_options")
+
+    def __init__(
+        self,
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "groups": requirement("groups", groups),
+            "scopes": requirement("scopes", scopes),
+            "optional": optional,
+        }
+        self._gate: Gate[Token] | None = None
+
+    def gate(self) -> Gate[Token]:
+        """Made by the first request: a view is decorated before the settings are read, and a test may change them."""
+        gate, verifier = self._gate, configured().verifier
+        if gate is None or gate.verifier is not verifier:
+            gate = self._gate = Gate("COGNITO_VERIFY", verifier, **self._options)
+        return gate
+
+
+def authorization(request: HttpRequest) -> tuple[str, ...]:
+    """The values of all `Authorization` headers; servers have joined them with commas by now."""
+    value = request.META.get("HTTP_AUTHORIZATION")
+    return () if value is None else (value,)
+
+
+def admit(request: HttpRequest, asked: Asked) -> Token | None:
+    """Verify the token of a request and say in the request whose it is.
+
+    Raises:
+        CognitoVerifyError: One of `REFUSALS`, or a `ConfigurationError`.
+    """
+    token = request.cognito_token = asked.gate().verified(authorization(request))
+    if token is not None:
+        _say_who(request, user_of(token))
+    return token
+
+
+async def admit_async(request: HttpRequest, asked: Asked) -> Token | None:
+    """As `admit`, without a thread unless `USER_FROM_TOKEN` needs one."""
+    token = request.cognito_token = await asked.gate().verified_async(authorization(request))
+    if token is not None:
+        hook = configured().user_from_token
+        if hook is None:
+            user: Any = CognitoUser(token)
+        else:
+            ask = hook if iscoroutinefunction(hook) else sync_to_async(hook)
+            user = _active(await ask(token))
+        _say_who(request, user)
+    return token
+
+
+def user_of(token: Token) -> Any:
+    """Whom `USER_FROM_TOKEN` finds, or the `CognitoUser` of the token where there is no such hook.
+
+    Raises:
+        CheckFailedError: It finds nobody, or a user who is not active.
+    """
+    hook = configured().user_from_token
+    if hook is None:
+        return CognitoUser(token)
+    return _active((async_to_sync(hook) if iscoroutinefunction(hook) else hook)(token))
+
+
+def _active(user: Any) -> Any:
+    if user is None or not getattr(user, "is_active", True):
+        error = CheckFailedError("user: expected an active user for this token, found none")
+        tell_refusal(configured().verifier.observer, error)
+        raise error
+    return user
+
+
+def _say_who(request: HttpRequest, user: Any) -> None:
+    """In the place of the session's user: a view must not act for another one than the token's."""
+
+    async def auser() -> Any:
+        return user
+
+    request.user = user
+    request.auser = auser
+
+
+def refuse(error: CognitoVerifyError) -> HttpResponse:
+    """The answer to a refusal, the same as in every other framework."""
+    status, headers, body = answer_to(error)
+    content = body.encode()
+    return varied(HttpResponse(content, status=status, headers={**headers, "Content-Length": str(len(content))}))
+
+
+def varied(response: Any) -> Any:
+    """Django's own cache keeps answers by URL and what `Vary` names: one bearer's must not be served to another."""
+    if response.has_header("Vary"):
+        patch_vary_headers(response, ("Authorization",))
+    else:  # the usual case, without taking a header apart
+        response.headers["Vary"] = "Authorization"
+    return response

@@ -1,0 +1,209 @@
+"""Django REST framework: an authentication class, and permission classes for tokens, groups and scopes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from django.core.signals import request_finished, request_started
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission, OperationHolderMixin
+
+from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
+from cognito_verify.claims import check_groups, check_scopes
+from cognito_verify.context import set_current_token
+from cognito_verify.errors import (
+    AccessDeniedError,
+    CognitoVerifyError,
+    ConfigurationError,
+    MissingTokenError,
+    TokenError,
+    shown,
+)
+from cognito_verify.integrations.django.conf import configured
+from cognito_verify.integrations.django.guard import authorization, user_of
+from cognito_verify.requirements import Requirement, RequirementSource, requirement
+from cognito_verify.tokens import AccessToken, IdToken
+
+__all__ = [
+    "AccessRefused",
+    "CognitoAuthentication",
+    "HasGroups",
+    "HasScopes",
+    "HasToken",
+    "KeysUnavailable",
+    "TokenRefused",
+]
+
+
+class CognitoAuthentication(BaseAuthentication):
+    """Verified tokens: `request.auth` is the token, `request.user` its bearer, and `current_token()` gives it below.
+
+    A request without a bearer token is left to the next authentication class, and to the permissions. A bad token is
+    refused here, whatever they say.
+    """
+
+    def authenticate(self, request: Any) -> tuple[Any, AccessToken | IdToken] | None:
+        """The bearer and the token.
+
+        Raises:
+            TokenRefused: 401.
+            AccessRefused: 403, by the requirements and checks of the settings.
+            KeysUnavailable: 503.
+        """
+        verifier = configured().verifier
+        try:  # in a list to be emptied: a report with local variables must not show it
+            sealed = [token_in(authorization(request))]
+        except MissingTokenError:
+            return None
+        except TokenError as error:  # two of them, say, which never reach the verifier
+            tell_refusal(verifier.observer, error)
+            raise _refused(error) from None
+        try:
+            token = verifier.verify(sealed.pop())
+            user = user_of(token)
+        except REFUSALS as error:
+            raise _refused(error) from None
+        set_current_token(token)
+        return user, token
+
+    def authenticate_header(self, request: Any) -> str:  # noqa: ARG002 - the framework's signature
+        """The challenge for a request that nobody authenticated: without one it would be a 403."""
+        return MissingTokenError().challenge
+
+
+class HasToken(BasePermission):
+    """The request has a verified token. As `IsAuthenticated`, with the answer of this library where there is none."""
+
+    _refusal: CognitoVerifyError | None = None
+
+    def has_permission(self, request: Any, view: Any) -> bool:  # noqa: ARG002 - the framework's signature
+        """Whether the token is there, and has what is asked for."""
+        try:
+            self._check(_token_of(request))
+        except REFUSALS as error:
+            self._refusal = error
+            return False
+        return True
+
+    @property
+    def message(self) -> NoReturn:
+        """The framework asks for it when it refuses, and at no other time.
+
+        So a permission that is part of a larger one, by `|` or `~`, says no and raises nothing; one that decides by
+        itself raises what has the status, the challenge and the body of the refusal.
+        """
+        if self._refusal is None:
+            raise AttributeError("message: nothing was refused")
+        tell_refusal(configured().verifier.observer, self._refusal)
+        raise _refused(self._refusal)
+
+    def _check(self, token: AccessToken | IdToken) -> None:
+        """Whatever a token must have besides being there."""
+
+
+class _Has(OperationHolderMixin, HasToken):
+    """A permission with an argument. The framework calls what stands in `permission_classes`, once per request."""
+
+    _option = ""
+
+    def __init__(self, required: RequirementSource) -> None:
+        asked = requirement(self._option, required)
+        if asked is None:
+            raise ConfigurationError(f"{self._option}: expected names, any_of() or all_of(), found {shown(required)}")
+        self._required: Requirement = asked
+
+    def __call__(self) -> _Has:
+        return type(self)(self._required)
+
+
+class HasGroups(_Has):
+    """The token has these groups besides those of the settings: `permission_classes = [HasGroups("finance")]`.
+
+    Combines with `&`, `|` and `~`, as permission classes do; the answer of a combination is the framework's own.
+
+    Args:
+        required: A name, several of which any is enough, or `all_of(...)`.
+
+    Raises:
+        ConfigurationError: Empty or senseless.
+    """
+
+    _option = "groups"
+
+    def _check(self, token: AccessToken | IdToken) -> None:
+        check_groups(token, self._required)
+
+
+class HasScopes(_Has):
+    """The token has these scopes besides those of the settings: `permission_classes = [HasScopes("orders/read")]`.
+
+    Args:
+        required: As for `HasGroups`. ID tokens have no scopes.
+
+    Raises:
+        ConfigurationError: Empty or senseless.
+    """
+
+    _option = "scopes"
+
+    def _check(self, token: AccessToken | IdToken) -> None:
+        check_scopes(token, self._required)
+
+
+class _Answered(APIException):
+    """What the framework's own exception handler turns into the answer that all other frameworks give.
+
+    Args:
+        error: The refusal. An exception handler of the application finds it as `error`.
+    """
+
+    def __init__(self, error: CognitoVerifyError) -> None:
+        status, headers, body = answer_to(error)
+        super().__init__(json.loads(body), error.code)
+        self.error = error
+        self.wait = int(headers.get("Retry-After", 0))
+        self.__dict__.update(status_code=status, auth_header=headers.get("WWW-Authenticate"))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Views put the challenge of their first authentication class in the place of the refusal's own, and turn a 401
+        # into a 403 where that class has none.
+        if name not in ("status_code", "auth_header"):
+            super().__setattr__(name, value)
+
+
+class TokenRefused(_Answered, AuthenticationFailed):
+    """401: who the bearer is cannot be believed."""
+
+
+class AccessRefused(_Answered, PermissionDenied):
+    """403: the token is good and its bearer may not do this."""
+
+
+class KeysUnavailable(_Answered):
+    """503: the pool's keys cannot be had now."""
+
+
+def _token_of(request: Any) -> AccessToken | IdToken:
+    if isinstance(request.auth, (AccessToken, IdToken)):
+        return request.auth
+    token_in(authorization(request))
+    raise ConfigurationError(
+        "HasToken: expected CognitoAuthentication among the authentication classes of this view, found none"
+    )
+
+
+def _refused(error: CognitoVerifyError) -> APIException:
+    if isinstance(error, TokenError):
+        return TokenRefused(error)
+    return AccessRefused(error) if isinstance(error, AccessDeniedError) else KeysUnavailable(error)
+
+
+def _forget(**_: object) -> None:
+    set_current_token(None)
+
+
+# The framework gives an authentication no block around the view, and the next request may run in the same thread.
+request_started.connect(_forget)
+request_finished.connect(_forget)

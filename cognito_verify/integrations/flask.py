@@ -1,0 +1,217 @@
+"""Flask: views that run only for requests with a verified token, in applications and blueprints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, Generic, TypeVar, overload
+
+from flask import Blueprint, Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from cognito_verify.answers import REFUSALS, Gate, answer_to
+from cognito_verify.context import set_current_token, token_in_context
+from cognito_verify.errors import CognitoVerifyError, ConfigurationError
+from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.tokens import AccessToken, IdToken
+from cognito_verify.verifier import CognitoVerifier, TokenT_co
+
+__all__ = ["CognitoAuth"]
+
+_ViewT = TypeVar("_ViewT", bound=Callable[..., Any])
+_EXTENSION = "cognito_verify"
+
+
+class CognitoAuth(Generic[TokenT_co]):
+    """Verified tokens for the views of a Flask application.
+
+        auth = CognitoAuth(app)
+
+        @app.get("/reports")
+        @auth.required(groups="finance")
+        def reports():
+            return {"hello": auth.token.username}
+
+    A refusal is raised in the view's place, so `@app.errorhandler(TokenError)` and the like replace its answer; where
+    there is none, it is the answer of a `werkzeug` exception with its status, and handlers for 401, 403, 503 or
+    `HTTPException` apply as well.
+
+    Args:
+        app: The application; or call `init_app` later.
+        verifier: Who verifies. Without one, `init_app` makes it from `app.config`.
+
+    Raises:
+        ConfigurationError: As for `init_app`.
+    """
+
+    @overload
+    def __init__(self: CognitoAuth[AccessToken | IdToken], app: Flask | None = None, verifier: None = None) -> None: ...
+
+    @overload
+    def __init__(self, app: Flask | None = None, *, verifier: CognitoVerifier[TokenT_co]) -> None: ...
+
+    @overload
+    def __init__(self, app: Flask | None, verifier: CognitoVerifier[TokenT_co]) -> None: ...
+
+    def __init__(self, app: Flask | None = None, verifier: CognitoVerifier[TokenT_co] | None = None) -> None:
+        if verifier is not None and not isinstance(verifier, CognitoVerifier):
+            raise ConfigurationError(f"CognitoAuth: expected a CognitoVerifier, found {type(verifier).__name__}")
+        self._verifier = verifier
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set an application up, of which there may be several.
+
+        Reads what `CognitoVerifier.from_env` reads, from `app.config`: `COGNITO_USER_POOL_ID`, `COGNITO_CLIENT_ID`
+        (a comma-separated string, or a list), `COGNITO_TOKEN_USE`, and where they are set `COGNITO_JWKS` and
+        `COGNITO_JWKS_URI`. None of it is read where there is a verifier.
+
+        Raises:
+            ConfigurationError: A setting is missing, empty or malformed.
+        """
+        verifier: Any = self._verifier
+        if verifier is None:
+            verifier = CognitoVerifier.from_variables(app.config, "app.config")
+        app.extensions[_EXTENSION] = verifier
+        if CognitoVerifyError not in app.error_handler_spec[None][None]:  # an application's own stays
+            app.register_error_handler(CognitoVerifyError, _answer)
+
+    def required(
+        self,
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+    ) -> Callable[[_ViewT], _ViewT]:
+        """Let a view run only for requests with a verified token. Stands below `@app.route`; views may be `async def`.
+
+        Args:
+            groups: Groups that are asked for besides the verifier's own.
+            scopes: Scopes that are asked for besides the verifier's own.
+            optional: Run the view without a token where there is none. A bad one is still refused.
+
+        Raises:
+            ConfigurationError: A requirement is empty or senseless.
+        """
+        asked = _Asked(groups, scopes, optional=optional)
+
+        def decorate(view: _ViewT) -> _ViewT:
+            if iscoroutinefunction(view):
+
+                @wraps(view)
+                async def guarded_async(*args: Any, **kwargs: Any) -> Any:
+                    token = g.cognito_token = await asked.gate().verified_async(_values())
+                    with token_in_context(token):
+                        return await view(*args, **kwargs)
+
+                return guarded_async  # type: ignore[return-value]
+
+            @wraps(view)
+            def guarded(*args: Any, **kwargs: Any) -> Any:
+                token = g.cognito_token = asked.gate().verified(_values())
+                with token_in_context(token):
+                    return view(*args, **kwargs)
+
+            return guarded  # type: ignore[return-value]
+
+        return decorate
+
+    def protect(
+        self,
+        views: Flask | Blueprint,
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+    ) -> None:
+        """Ask for a verified token before every view of a blueprint, or of an application with its static files.
+
+        The `OPTIONS` that Flask answers by itself needs none: a browser's preflight carries no token.
+
+        Args:
+            views: The blueprint or the application.
+            groups: Groups that are asked for besides the verifier's own.
+            scopes: Scopes that are asked for besides the verifier's own.
+
+        Raises:
+            ConfigurationError: A requirement is empty or senseless.
+        """
+        asked = _Asked(groups, scopes, optional=False)
+
+        def guard() -> None:
+            if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
+                return
+            g.cognito_token = asked.gate().verified(_values())
+            set_current_token(g.cognito_token)
+
+        views.before_request(guard)
+        views.teardown_request(lambda _: set_current_token(None))
+
+    @property
+    def token(self) -> TokenT_co:
+        """The verified token of this request.
+
+        Raises:
+            RuntimeError: There is none: the view asks for no token, or the token is optional and absent.
+        """
+        token = self.token_or_none
+        if token is None:
+            raise RuntimeError(
+                "There is no verified token in this request. Decorate the view with @auth.required(), or read "
+                "auth.token_or_none where the token is optional."
+            )
+        return token
+
+    @property
+    def token_or_none(self) -> TokenT_co | None:
+        """The verified token of this request, or None."""
+        token: TokenT_co | None = g.get("cognito_token")
+        return token
+
+    @property
+    def verifier(self) -> CognitoVerifier[TokenT_co]:
+        """Who verifies for the current application."""
+        verifier: CognitoVerifier[TokenT_co] = _verifier()
+        return verifier
+
+
+class _Asked:
+    """What a view asks for. Its verifier is that of the application which handles the request."""
+
+    __slots__ = ("_gate", "_options")
+
+    def __init__(self, groups: RequirementSource | None, scopes: RequirementSource | None, *, optional: bool) -> None:
+        self._options: dict[str, Any] = {
+            "groups": requirement("groups", groups),
+            "scopes": requirement("scopes", scopes),
+            "optional": optional,
+        }
+        self._gate: Gate[AccessToken | IdToken] | None = None
+
+    def gate(self) -> Gate[AccessToken | IdToken]:
+        gate, verifier = self._gate, _verifier()
+        if gate is None or gate.verifier is not verifier:  # the first request, or another application's
+            gate = self._gate = Gate("CognitoAuth", verifier, **self._options)
+        return gate
+
+
+def _verifier() -> Any:
+    verifier = current_app.extensions.get(_EXTENSION)
+    if verifier is None:
+        raise ConfigurationError(f"CognitoAuth: expected init_app(app) of {current_app.name!r} first, found none")
+    return verifier
+
+
+def _values() -> tuple[str, ...]:
+    value = request.environ.get("HTTP_AUTHORIZATION")  # `request.headers` reads them all: 13 us, this 1
+    return () if value is None else (value,)
+
+
+def _answer(error: CognitoVerifyError) -> Any:
+    """As if a view had called `abort` with this answer: an application's handlers for its status apply."""
+    if not isinstance(error, REFUSALS):
+        raise error
+    status, headers, body = answer_to(error)
+    refusal = default_exceptions.get(status, HTTPException)(str(error), Response(body, status, headers))
+    return current_app.handle_user_exception(refusal)

@@ -1,0 +1,371 @@
+"""Flask applications with `CognitoAuth`, under waitress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, assert_type
+
+import pytest
+from flask import Blueprint, Flask, Response, abort, stream_with_context
+from flask.views import MethodView
+from werkzeug.exceptions import HTTPException
+
+from cognito_verify import current_token
+from cognito_verify.errors import (
+    AccessDeniedError,
+    CheckFailedError,
+    CognitoVerifyError,
+    ConfigurationError,
+    TokenError,
+    TokenExpiredError,
+)
+from cognito_verify.integrations.flask import CognitoAuth
+from cognito_verify.observer import FetchEvent, VerificationEvent
+from cognito_verify.testing import FakeUserPool
+from cognito_verify.tokens import AccessToken, IdToken
+from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
+from tests.integrations.serving import Reply, ask, served_by_waitress
+
+PREFLIGHT = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")]
+STYLES = ("sync", "async", "blueprint", "class")
+
+
+def app_of(guards: Guards, style: str, path: str) -> Flask:
+    """An application whose only view, at `path`, is guarded in one of the ways that there are."""
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.of(path))
+    asked = PATHS[path]
+
+    def answer() -> dict[str, str | None]:
+        assert who() == {"username": auth.token.username}
+        assert auth.token_or_none is auth.token
+        return who()
+
+    if style == "sync":
+        app.add_url_rule(path, view_func=auth.required(**asked)(answer))
+    elif style == "async":
+
+        @app.get(path)
+        @auth.required(**asked)
+        async def view() -> dict[str, str | None]:
+            return answer()
+
+    elif style == "blueprint":
+        blueprint = Blueprint("api", __name__)
+        auth.protect(blueprint, **asked)
+        blueprint.add_url_rule(path, view_func=answer)
+        app.register_blueprint(blueprint)
+        app.add_url_rule("/open", view_func=who)
+    else:
+
+        class View(MethodView):
+            decorators = [auth.required(**asked)]  # noqa: RUF012 - as Flask's own documentation writes it
+
+            async def get(self) -> dict[str, str | None]:
+                return answer()
+
+        app.add_url_rule(path, view_func=View.as_view("view"))
+    return app
+
+
+@pytest.fixture(scope="module", params=STYLES)
+def urls(guards: Guards, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    apps: dict[str, Any] = {path: app_of(guards, request.param, path) for path in PATHS}
+
+    def dispatch(environ: Any, start_response: Any) -> Any:
+        return apps[environ["PATH_INFO"]](environ, start_response)
+
+    with served_by_waitress(dispatch) as url:
+        yield {path: url + path for path in PATHS}
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"), [("/", {}), ("/finance", {"groups": "finance"}), ("/orders", {"scopes": "orders/read"})]
+)
+def test_a_good_token_reaches_the_view(urls: dict[str, str], guards: Guards, path: str, claims: dict[str, Any]) -> None:
+    reply = ask(urls[path], bearer(guards.pool.access_token("ada", **claims)))
+    assert (reply.status, reply.json) == (200, {"username": "ada"})
+
+
+@pytest.mark.parametrize("request_", REFUSED, ids=str)
+def test_a_refusal_is_answered_as_everywhere(urls: dict[str, str], guards: Guards, request_: Refused) -> None:
+    assert_refused(ask(urls[request_.path], request_.headers(guards.pool)), request_, guards)
+
+
+# From here on in the process: Flask's own client
+
+
+def reply_of(app: Flask, raw: str | None = None, path: str = "/", **options: Any) -> Reply:
+    headers = {} if raw is None else {"Authorization": f"Bearer {raw}"}
+    response = app.test_client().open(path, headers=[*headers.items(), *options.pop("headers", [])], **options)
+    return Reply(response.status_code, {name.lower(): value for name, value in response.headers}, response.data)
+
+
+def guarded(guards: Guards, verifier: Any = None, **asked: Any) -> tuple[Flask, CognitoAuth[AccessToken]]:
+    app = Flask(__name__)
+    auth: CognitoAuth[AccessToken] = CognitoAuth(app, verifier or guards.verifier)
+    app.add_url_rule("/", view_func=auth.required(**asked)(lambda: {"username": auth.token.username}))
+    return app, auth
+
+
+def test_a_blueprint_guards_its_own_views_and_no_others(guards: Guards) -> None:
+    app = app_of(guards, "blueprint", "/")
+    raw = guards.pool.access_token("ada")
+    assert reply_of(app).status == 401
+    assert reply_of(app, raw).json == {"username": "ada"}
+    assert reply_of(app, raw, "/open").json == {"username": None}  # in the same thread, right after
+    assert current_token() is None
+
+
+def test_a_preflight_is_answered_by_flask_and_reaches_no_view(guards: Guards) -> None:
+    for style in STYLES:
+        reply = reply_of(app_of(guards, style, "/"), method="OPTIONS", headers=PREFLIGHT)
+        assert (reply.status, reply.body) == (200, b"")
+        assert "GET" in reply.headers["allow"]
+
+
+def test_an_options_that_a_view_answers_by_itself_needs_a_token(guards: Guards) -> None:
+    app = Flask(__name__)
+    CognitoAuth(app, guards.verifier).protect(app)
+    app.add_url_rule("/", view_func=who, methods=["OPTIONS"])
+    assert reply_of(app, method="OPTIONS", headers=PREFLIGHT).status == 401
+    assert reply_of(app, guards.pool.access_token("ada"), method="OPTIONS").json == {"username": "ada"}
+    assert reply_of(app, path="/nowhere").status == 401
+
+
+def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+    app.add_url_rule("/", view_func=auth.required(optional=True)(who))
+    app.add_url_rule("/none", view_func=lambda: {"token": auth.token_or_none})
+    assert reply_of(app).json == {"username": None}
+    assert reply_of(app, guards.pool.access_token("ada")).json == {"username": "ada"}
+    assert reply_of(app, guards.pool.expired()).json["code"] == "token_expired"
+    assert reply_of(app, path="/none").json == {"token": None}
+
+
+def test_the_token_of_a_view_that_asks_for_none_is_a_fault_of_the_program(guards: Guards) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+    app.add_url_rule("/", view_func=lambda: {"username": auth.token.username})
+    app.testing = True
+    with pytest.raises(RuntimeError, match=r"no verified token in this request. Decorate the view"):
+        reply_of(app, guards.pool.access_token("ada"))
+
+
+def test_an_answer_that_streams_with_its_context_has_the_token(guards: Guards) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+
+    @app.get("/")
+    @auth.required()
+    def stream() -> Response:
+        return Response(stream_with_context(str(auth.token.username) for _ in range(2)))
+
+    assert reply_of(app, guards.pool.access_token("ada")).body == b"adaada"
+
+
+# Error handlers
+
+
+def test_a_handler_for_a_class_of_errors_replaces_the_answer(guards: Guards) -> None:
+    app, _ = guarded(guards, groups="finance")
+
+    @app.errorhandler(TokenError)
+    def log_in_again(error: TokenError) -> tuple[str, int, dict[str, str]]:
+        return error.code, error.http_status, {"WWW-Authenticate": error.challenge, "X-Ours": "yes"}
+
+    @app.errorhandler(TokenExpiredError)
+    def refresh(_: TokenExpiredError) -> tuple[str, int]:
+        return "refresh", 401
+
+    missing = reply_of(app)
+    assert (missing.status, missing.body, missing.headers["x-ours"]) == (401, b"missing_token", "yes")
+    assert reply_of(app, guards.pool.expired()).body == b"refresh"
+    assert reply_of(app, guards.pool.access_token("ada")).json["code"] == "missing_group"
+
+
+@pytest.mark.parametrize("kind", [401, HTTPException, Exception])
+def test_a_handler_for_a_status_replaces_it_as_it_does_after_abort(guards: Guards, kind: Any) -> None:
+    app, _ = guarded(guards)
+    app.add_url_rule("/abort", "abort", lambda: abort(401, "aborted"))
+
+    @app.errorhandler(kind)
+    def page(error: HTTPException) -> tuple[str, int]:
+        return f"<p>{error.description}", 401
+
+    assert reply_of(app).body == b"<p>Authorization: expected a bearer token, found nothing"
+    assert reply_of(app, path="/abort").body == b"<p>aborted"
+
+
+def test_a_handler_that_changes_the_response_keeps_its_challenge(guards: Guards) -> None:
+    app, _ = guarded(guards)
+
+    @app.errorhandler(HTTPException)
+    def as_problem(error: HTTPException) -> Any:  # as "Handling Application Errors" of Flask's manual has it
+        response = error.get_response()
+        response.data = json.dumps({"title": error.name})
+        return response
+
+    reply = reply_of(app)
+    assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+    assert reply.json == {"title": "Unauthorized"}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_handler_for_all_errors_of_ours_counts_before_and_after_init_app(guards: Guards, *, is_first: bool) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(verifier=guards.verifier)
+    if not is_first:
+        auth.init_app(app)
+    app.register_error_handler(CognitoVerifyError, lambda error: (error.code, 418))
+    if is_first:
+        auth.init_app(app)
+    app.add_url_rule("/", view_func=auth.required()(who))
+    assert (reply_of(app).status, reply_of(app).body) == (418, b"missing_token")
+
+
+def test_a_handler_of_a_blueprint_is_for_its_views(guards: Guards) -> None:
+    app, auth = guarded(guards)
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.register_error_handler(401, lambda _: ("of the blueprint", 401))
+    api.add_url_rule("/", view_func=auth.required()(who))
+    app.register_blueprint(api)
+    assert reply_of(app, path="/api/").body == b"of the blueprint"
+    assert reply_of(app).json["code"] == "missing_token"
+
+
+def test_an_error_that_a_view_raises_itself_is_answered_alike(guards: Guards) -> None:
+    app = Flask(__name__)
+    CognitoAuth(app, guards.verifier)
+
+    def view() -> str:
+        raise AccessDeniedError("not yours")
+
+    app.add_url_rule("/", view_func=view)
+    assert (reply_of(app).status, reply_of(app).json) == (403, {"message": "not yours", "code": "access_denied"})
+
+
+def test_a_check_of_the_application_may_have_a_status_of_its_own(guards: Guards) -> None:
+    class LockedError(CheckFailedError):
+        http_status = 499
+
+    def check(_: object) -> None:
+        raise LockedError("locked")
+
+    app, _ = guarded(guards, guards.pool.verifier(checks=[check]))
+    reply = reply_of(app, guards.pool.access_token("ada"))
+    assert (reply.status, reply.json["message"]) == (499, "locked")
+
+
+def test_a_fault_of_ours_is_a_500_and_blames_no_client(guards: Guards, caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = guarded(guards, guards.pool.verifier(checks=[lambda token: token.username]))
+    raw = guards.pool.access_token("ada")
+    reply = reply_of(app, raw)
+    assert (reply.status, "www-authenticate" in reply.headers) == (500, False)
+    assert "ConfigurationError: checks: <lambda> returned str" in caplog.text
+    assert raw.split(".")[2] not in caplog.text
+
+
+# Configuration
+
+
+def config_of(pool: FakeUserPool, **changed: Any) -> dict[str, Any]:
+    config = {
+        "COGNITO_USER_POOL_ID": pool.user_pool_id,
+        "COGNITO_CLIENT_ID": f"another, {pool.client_id}",
+        "COGNITO_TOKEN_USE": "access",
+        "COGNITO_JWKS": pool.jwks,
+        **changed,
+    }
+    return {name: value for name, value in config.items() if value != "<absent>"}
+
+
+@pytest.mark.parametrize("client_id", ["another, test-client", ["test-client"], ("another", "test-client")])
+def test_the_verifier_comes_from_the_applications_config(client_id: object) -> None:
+    pool = FakeUserPool()
+    app = Flask(__name__)
+    app.config.update(config_of(pool, COGNITO_CLIENT_ID=client_id))
+    auth = CognitoAuth()
+    app.add_url_rule("/", view_func=auth.required()(who))
+    auth.init_app(app)
+    assert reply_of(app, pool.access_token("ada")).json == {"username": "ada"}
+    assert reply_of(app, pool.wrong_client()).json["code"] == "invalid_client"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("COGNITO_USER_POOL_ID", "<absent>", "COGNITO_USER_POOL_ID: expected a value in app.config, found nothing"),
+        ("COGNITO_USER_POOL_ID", "pool", "COGNITO_USER_POOL_ID: "),
+        ("COGNITO_CLIENT_ID", "<absent>", "COGNITO_CLIENT_ID: expected a value in app.config"),
+        ("COGNITO_CLIENT_ID", None, "COGNITO_CLIENT_ID: expected a value in app.config"),  # never: any client
+        ("COGNITO_CLIENT_ID", [], "COGNITO_CLIENT_ID: "),
+        ("COGNITO_TOKEN_USE", "both", "COGNITO_TOKEN_USE: expected 'access' or 'id', found 'both'"),
+        ("COGNITO_JWKS", {"keys": []}, "COGNITO_JWKS: "),
+        ("COGNITO_JWKS", " ", "COGNITO_JWKS: expected a value in app.config"),
+        ("COGNITO_JWKS_URI", "http://keys.example", "COGNITO_JWKS_URI: "),
+    ],
+)
+def test_a_wrong_setting_fails_when_the_application_is_set_up(name: str, value: object, message: str) -> None:
+    app = Flask(__name__)
+    app.config.update(config_of(FakeUserPool(), **{name: value}))
+    with pytest.raises(ConfigurationError) as fault:
+        CognitoAuth(app)
+    assert str(fault.value).startswith(message)
+
+
+def test_one_extension_serves_several_applications() -> None:
+    auth = CognitoAuth()
+    apps, pools = [Flask("one"), Flask("two")], [FakeUserPool("us-east-1_One"), FakeUserPool("us-east-1_Two")]
+    for app, pool in zip(apps, pools, strict=True):
+        app.config.update(config_of(pool))
+        auth.init_app(app)
+        app.add_url_rule("/", view_func=auth.required()(who))
+        with app.app_context():
+            assert auth.verifier.verify(pool.access_token("ada")).username == "ada"
+    assert reply_of(apps[0], pools[0].access_token("ada")).status == 200
+    assert reply_of(apps[0], pools[1].access_token("ada")).json["code"] == "invalid_issuer"
+
+
+def test_the_token_has_the_type_of_the_verifiers(guards: Guards) -> None:
+    auth = CognitoAuth(Flask("typed"), guards.verifier)
+    assert_type(auth, CognitoAuth[AccessToken])
+    assert_type(CognitoAuth(verifier=guards.pool.verifier("id")), CognitoAuth[IdToken])
+    assert_type(CognitoAuth(), CognitoAuth[AccessToken | IdToken])
+    with Flask("typed").app_context():
+        assert_type(auth.token_or_none, AccessToken | None)
+        assert auth.token_or_none is None
+
+
+def test_an_application_that_is_not_set_up_is_a_fault_of_the_program() -> None:
+    app = Flask("forgotten")
+    app.testing = True
+    app.add_url_rule("/", view_func=CognitoAuth().required()(who))
+    with pytest.raises(ConfigurationError, match=r"expected init_app\(app\) of 'forgotten' first"):
+        reply_of(app)
+
+
+def test_a_senseless_requirement_fails_where_it_stands(guards: Guards) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+    with pytest.raises(ConfigurationError, match="groups: "):
+        auth.required(groups=[])
+    with pytest.raises(ConfigurationError, match="scopes: "):
+        auth.protect(app, scopes="")
+    with pytest.raises(ConfigurationError, match="CognitoAuth: expected a CognitoVerifier, found str"):
+        CognitoAuth(app, "us-east-1_TestPool1")  # type: ignore[call-overload]
+
+
+def test_the_observer_is_told_of_every_refusal_once(guards: Guards) -> None:
+    told: list[str | None] = []
+
+    def observe(event: VerificationEvent | FetchEvent) -> None:
+        assert isinstance(event, VerificationEvent)
+        told.append(event.code)
+
+    app, _ = guarded(guards, guards.pool.verifier(observer=observe))
+    for raw in (None, guards.pool.expired(), guards.pool.access_token("ada")):
+        reply_of(app, raw)
+    assert told == ["missing_token", "token_expired", None]

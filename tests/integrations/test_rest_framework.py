@@ -1,0 +1,265 @@
+"""Django REST framework: authentication, permissions, schema; test_django_served.py has it under real servers."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, RequestFactory, override_settings
+from django.urls import path
+
+from cognito_verify import all_of, current_token
+from cognito_verify.answers import answer_to
+from cognito_verify.errors import CheckFailedError, ConfigurationError, TokenExpiredError
+from cognito_verify.observer import FetchEvent, VerificationEvent
+from cognito_verify.testing import FakeUserPool
+from tests.integrations import django_project
+
+# isort: split
+# What follows wants Django to be set up, as the module above does.
+from django.contrib.auth.models import AnonymousUser, User
+from drf_spectacular.generators import SchemaGenerator
+from openapi_spec_validator import validate
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from rest_framework.decorators import api_view, permission_classes
+from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory, force_authenticate
+from rest_framework.throttling import UserRateThrottle
+from rest_framework.views import APIView
+
+from cognito_verify.integrations.django.rest_framework import (
+    CognitoAuthentication,
+    HasGroups,
+    HasScopes,
+    HasToken,
+    TokenRefused,
+)
+
+URLS = django_project.__name__
+
+
+@pytest.fixture
+def pool() -> Iterator[FakeUserPool]:
+    """A pool that the settings describe."""
+    pool = FakeUserPool()
+    with override_settings(COGNITO_VERIFY=described(pool)):
+        yield pool
+
+
+def described(pool: FakeUserPool, **changed: Any) -> dict[str, Any]:
+    settings = {"USER_POOL_ID": pool.user_pool_id, "CLIENT_ID": pool.client_id, "TOKEN_USE": "access"}
+    return {**settings, "JWKS": pool.jwks, **changed}
+
+
+def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
+    """What a view with these permissions answers."""
+
+    def get(self: object, request: Any) -> Response:
+        del self
+        return Response({"user": str(request.user), "auth": request.auth and request.auth.username})
+
+    anything: Any = type("Anything", (APIView,), {"permission_classes": permissions, "get": get, **attributes})
+    view = anything.as_view()
+    header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
+    response = view(RequestFactory().get("/", **header))
+    response.render()
+    return response
+
+
+def answer(response: Any) -> tuple[int, str | None, Any]:
+    return response.status_code, response.headers.get("WWW-Authenticate"), response.data
+
+
+# Authentication
+
+
+def test_without_a_token_a_request_is_anonymous_and_a_bad_one_is_refused_all_the_same(pool: FakeUserPool) -> None:
+    assert reply_of([AllowAny]).data == {"user": str(AnonymousUser()), "auth": None}
+    assert reply_of([AllowAny], "Basic YWRhOmxvdmVsYWNl").data["auth"] is None
+    assert reply_of([AllowAny], pool.access_token("ada")).data == {"user": "ada", "auth": "ada"}
+    assert reply_of([AllowAny], pool.expired()).data["code"] == "token_expired"
+
+
+def test_the_frameworks_own_permission_answers_401_with_a_challenge(pool: FakeUserPool) -> None:
+    assert answer(reply_of([IsAuthenticated]))[:2] == (401, "Bearer")
+    assert reply_of([IsAuthenticated], pool.access_token("ada")).status_code == 200
+
+
+@pytest.mark.parametrize("first", [SessionAuthentication, BasicAuthentication])
+def test_a_refusal_is_the_same_behind_any_other_authentication(pool: FakeUserPool, first: Any) -> None:
+    # the first class has no challenge, or another one: the framework would answer 403, or ask for a password
+    classes = [first, CognitoAuthentication]
+    for raw in (None, pool.expired(), pool.access_token("ada")):
+        alone = reply_of([HasGroups("finance")], raw)
+        behind = reply_of([HasGroups("finance")], raw, authentication_classes=classes)
+        assert answer(behind) == answer(alone)
+    assert reply_of([HasToken], authentication_classes=classes).status_code == 401
+
+
+def test_another_scheme_is_left_to_another_authentication(pool: FakeUserPool) -> None:
+    class Password(BasicAuthentication):
+        def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
+            del password, request
+            return User(username=userid), None
+
+    classes = [CognitoAuthentication, Password]
+    basic = "Basic YWRhOmxvdmVsYWNl"
+    assert reply_of([IsAuthenticated], basic, authentication_classes=classes).data["user"] == "ada"
+    # who is logged in otherwise and has no token
+    assert answer(reply_of([HasToken], basic, authentication_classes=classes))[:2] == (401, "Bearer")
+    assert pool.user_pool_id
+
+
+def test_an_answer_of_an_application_may_have_a_status_of_its_own(pool: FakeUserPool) -> None:
+    class LockedError(CheckFailedError):
+        http_status = 423
+
+    def check(_: object) -> None:
+        raise LockedError("locked")
+
+    with override_settings(COGNITO_VERIFY=described(pool, CHECKS=[check])):
+        assert reply_of([HasToken], pool.access_token("ada")).status_code == 423
+
+
+def test_an_exception_handler_of_the_application_finds_the_refusal(pool: FakeUserPool) -> None:
+    found: list[Any] = []
+
+    def handler(error: Any, _: object) -> Response:
+        found.append(error.error)
+        return Response("ours", status=error.status_code)
+
+    attributes = {"get_exception_handler": lambda _: handler}
+    assert reply_of([HasToken], pool.expired(), **attributes).data == "ours"
+    assert type(found[0]) is TokenExpiredError
+
+
+def test_a_refusal_pickles() -> None:
+    refusal = TokenRefused(TokenExpiredError("exp: expired"))
+    again = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - our own
+    assert (again.detail, again.status_code, str(again.error)) == (refusal.detail, 401, "exp: expired")
+    assert again.auth_header == answer_to(refusal.error).headers["WWW-Authenticate"]
+
+
+def test_throttles_tell_bearers_apart(pool: FakeUserPool) -> None:
+    class Once(UserRateThrottle):
+        rate = "1/day"
+
+    def status(name: str) -> int:
+        code: int = reply_of([HasToken], pool.access_token(name), throttle_classes=[Once]).status_code
+        return code
+
+    assert [status(name) for name in ("carol", "dan", "carol")] == [200, 200, 429]
+
+
+def test_the_token_of_one_request_is_not_that_of_the_next_in_the_thread(pool: FakeUserPool) -> None:
+    seen: list[Any] = []
+
+    @api_view(["GET"])
+    @permission_classes([AllowAny])
+    def view(_: object) -> Response:
+        seen.append(current_token())
+        return Response()
+
+    with override_settings(ROOT_URLCONF=type("urls", (), {"urlpatterns": [path("seen", view)]})):
+        client = Client()
+        client.get("/seen", HTTP_AUTHORIZATION=pool.access_token("ada"))
+        client.get("/seen")
+    assert [token and token.username for token in seen] == ["ada", None]
+    assert current_token() is None
+
+
+def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None:
+    told: list[str | None] = []
+
+    def observe(event: VerificationEvent | FetchEvent) -> None:
+        assert isinstance(event, VerificationEvent)
+        told.append(event.code)
+
+    two = f"Bearer {pool.access_token('ada')}, Bearer {pool.access_token('bob')}"
+    with override_settings(COGNITO_VERIFY=described(pool, OBSERVER=observe)):
+        for raw in (None, pool.expired(), two, pool.access_token("ada")):
+            reply_of([HasToken], raw)
+        assert told == ["missing_token", "token_expired", "malformed_token", None]
+        reply_of([HasGroups("finance")], pool.access_token("ada"))
+        reply_of([HasGroups("finance") | IsAuthenticated], pool.access_token("ada"))
+    assert told[4:] == [None, "missing_group", None]
+
+
+# Permissions
+
+
+@pytest.mark.parametrize(
+    ("permissions", "claims", "status"),
+    [
+        ([HasGroups("finance")], {"groups": "finance"}, 200),
+        ([HasGroups("finance")], {"groups": "sales"}, 403),
+        ([HasGroups(["finance", "sales"])], {"groups": "sales"}, 200),
+        ([HasGroups(all_of("finance", "sales"))], {"groups": "sales"}, 403),
+        ([HasScopes("orders/read")], {"scopes": "orders/read"}, 200),
+        ([HasScopes("orders/read")], {}, 403),
+        ([HasGroups("finance"), HasScopes("orders/read")], {"groups": "finance", "scopes": "orders/read"}, 200),
+        ([HasGroups("finance"), HasScopes("orders/read")], {"groups": "finance"}, 403),
+        ([HasGroups("finance") & HasScopes("orders/read")], {"groups": "finance", "scopes": "orders/read"}, 200),
+        ([HasGroups("finance") & HasScopes("orders/read")], {"scopes": "orders/read"}, 403),
+        ([HasGroups("finance") | HasScopes("orders/read")], {"scopes": "orders/read"}, 200),
+        ([HasGroups("finance") | IsAuthenticated], {}, 200),
+        ([IsAdminUser | HasGroups("finance")], {"groups": "finance"}, 200),
+        ([IsAdminUser | HasGroups("finance")], {}, 403),
+        ([HasToken & ~HasGroups("suspended")], {}, 200),
+        ([HasToken & ~HasGroups("suspended")], {"groups": "suspended"}, 403),
+    ],
+)
+def test_permissions_ask_for_groups_and_scopes_and_combine(
+    pool: FakeUserPool, permissions: Any, claims: dict[str, Any], status: int
+) -> None:
+    assert reply_of(permissions, pool.access_token("ada", **claims)).status_code == status
+    assert reply_of(permissions).status_code == 401
+
+
+def test_an_id_token_has_no_scopes(pool: FakeUserPool) -> None:
+    with override_settings(COGNITO_VERIFY=described(pool, TOKEN_USE="id")):
+        reply = reply_of([HasScopes("orders/read")], pool.id_token("ada"))
+    assert (reply.status_code, reply.data["code"]) == (403, "insufficient_scope")
+
+
+def test_a_permission_without_its_authentication_is_a_fault_of_the_program(pool: FakeUserPool) -> None:
+    with pytest.raises(ConfigurationError, match="expected CognitoAuthentication among the authentication classes"):
+        reply_of([HasToken], pool.access_token("ada"), authentication_classes=[BasicAuthentication])
+
+
+@pytest.mark.parametrize("senseless", [None, [], "", "two words"])
+def test_a_senseless_requirement_fails_where_it_stands(senseless: Any) -> None:
+    with pytest.raises(ConfigurationError, match="groups: "):
+        HasGroups(senseless)
+    with pytest.raises(ConfigurationError, match="scopes: "):
+        HasScopes(senseless)
+
+
+def test_a_permission_has_no_message_before_it_refuses() -> None:
+    assert not hasattr(HasToken(), "message")
+
+
+def test_a_test_of_the_application_may_force_a_token(pool: FakeUserPool) -> None:
+    @api_view(["GET"])
+    @permission_classes([HasGroups("finance")])
+    def view(request: Any) -> Response:
+        return Response(request.auth.username)
+
+    request = APIRequestFactory().get("/")
+    force_authenticate(request, token=pool.verifier().verify(pool.access_token("ada", groups="finance")))
+    assert view(request).data == "ada"
+
+
+# The schema
+
+
+def test_the_schema_names_the_bearer_token() -> None:
+    schema = SchemaGenerator(urlconf=URLS).get_schema(request=None, public=True)
+    validate(schema)
+    assert schema["components"]["securitySchemes"] == {
+        "cognito": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    assert schema["paths"]["/rest/"]["get"]["security"] == [{"cognito": []}]
