@@ -53,14 +53,18 @@ class Answer(NamedTuple):
 def answer_to(error: CognitoVerifyError) -> Answer:
     """Status, challenge and a body of `message` and `code`; `Retry-After` where keys are unavailable.
 
+    Why the keys are unavailable is for the log: what a proxy or a `fetch=` says may name hosts, accounts and roles.
+
     Source: RFC 6750 section 3; RFC 9110 section 10.2.3.
     """
-    headers = {"Content-Type": "application/json"}
+    headers, message = {"Content-Type": "application/json"}, str(error)
     if error.challenge:
         headers["WWW-Authenticate"] = error.challenge
     if error.http_status == 503:
-        headers["Retry-After"] = str(max(1, ceil(error.retry_after or 0)))  # seconds
-    return Answer(error.http_status, headers, json.dumps({"message": str(error), "code": error.code}))
+        seconds = max(1, ceil(error.retry_after or 0))
+        headers["Retry-After"] = str(seconds)
+        message = f"keys: the token cannot be judged now; try again in {seconds} s"
+    return Answer(error.http_status, headers, json.dumps({"message": message, "code": error.code}))
 
 
 def token_in(values: Iterable[str]) -> str:

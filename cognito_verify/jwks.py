@@ -720,7 +720,7 @@ def _root_cause(error: BaseException) -> BaseException:
 
 def _named(error: BaseException) -> str:
     """The error in a line of its own making: what an endpoint sends may be long, and try to start a line of a log."""
-    text = re.sub(r"(?<=//)\S*@|\?\S*", "...", str(error)[:5_000])  # a proxy's password, a signed URL's query
+    text = re.sub(r"(?<=//)[^@\n]*@|\?\S*", "...", str(error)[:5_000])  # a proxy's password, a signed URL's query
     return f"{type(error).__name__}: {repr(text[:_SHOWN_CHARACTERS])[1:-1]}"
 
 

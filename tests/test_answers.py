@@ -50,7 +50,9 @@ def test_a_refusal_is_answered_with_status_challenge_code_and_message(
 ) -> None:
     answer = answer_to(error)
     assert (answer.status, answer.headers) == (status, {"Content-Type": "application/json", **headers})
-    assert json.loads(answer.body) == {"message": "m", "code": error.code}
+    seconds = headers.get("Retry-After")
+    message = f"keys: the token cannot be judged now; try again in {seconds} s" if seconds else "m"
+    assert json.loads(answer.body) == {"message": message, "code": error.code}
 
 
 def test_a_token_is_found_in_one_header_or_in_several_that_say_the_same() -> None:

@@ -41,13 +41,14 @@ import json, sys
 given = json.load(sys.stdin)
 sys.modules.update(dict.fromkeys(given["blocked"]))  # None: an import of it, or of a part of it, fails
 import cognito_verify
-from cognito_verify import CognitoVerifier, CognitoVerifyError, any_of
+from cognito_verify import CognitoVerifier, CognitoVerifyError, JwksCache, any_of
 from cognito_verify.aws_lambda import LambdaAuthorizer, require_token
 for name in cognito_verify.__all__:
     getattr(cognito_verify, name)
 options = {"client_id": given["client"], "token_use": "access"}
 known = CognitoVerifier(given["pool"], **options, jwks=given["jwks"])
-fetching = CognitoVerifier(given["pool"], **options, jwks_uri=given["jwks_uri"])
+cache = JwksCache(timeout=(20, 20), deadline=40)  # modules without .pyc files on a busy machine take their time
+fetching = CognitoVerifier(given["pool"], **options, jwks_uri=given["jwks_uri"], jwks_cache=cache)
 codes = []
 for verifier in (known, fetching):
     assert verifier.verify(given["good"], groups=any_of("admin")).username == "ada"
