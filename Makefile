@@ -8,7 +8,7 @@ py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
 .PHONY: help demo demo-serve test differential lint docs bench layer test-lowest test-without-ecdsa dist reproducible
-.PHONY: constraints surface format clean
+.PHONY: constraints surface test-frameworks format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -25,6 +25,7 @@ help:
 	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
 	@echo 'make reproducible the same in two clones that differ in all but the commit: every byte must be the same'
 	@echo 'make constraints  constraints.txt anew: the newest versions that pyproject.toml allows'
+	@echo 'make test-frameworks  the integrations with the current major version of each framework, and the one before'
 	@echo 'make format       put the code into the format that lint asks for'
 	@echo 'make clean        remove everything that these made'
 	@echo
@@ -111,11 +112,20 @@ constraints:
 	@$(py) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 	    --no-annotate --custom-compile-command 'make constraints' --output-file constraints.txt pyproject.toml
 
+# One environment for each file of version constraints; a framework has a line in each of them.
+test-frameworks:
+	@set -e; for versions in current previous; do \
+		CONSTRAINTS=tests/integrations/versions/$$versions.txt sh tools/venv.sh .venv-$$versions dev lab; \
+		.venv-$$versions/bin/python -m pip list | grep -iE "^($$(sed -nE 's/^([A-Za-z0-9-]+).*/\1/p' \
+			tests/integrations/versions/$$versions.txt | paste -sd'|')) "; \
+		.venv-$$versions/bin/python -m pytest tests/integrations; \
+	done
+
 format:
 	@$(ready) dev
 	@$(py) -m ruff check --fix-only --quiet
 	@$(py) -m ruff format
 
 clean:
-	rm -rf .venv .venv-lowest .venv-without-ecdsa build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

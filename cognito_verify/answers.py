@@ -1,19 +1,42 @@
-"""The HTTP answer to a refusal: the same status, headers and body in every adapter."""
+"""What all adapters have in common: who is let in, and what a refused request is answered."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from cognito_verify.errors import AccessDeniedError, CognitoVerifyError, KeysUnavailableError, TokenError
+from cognito_verify.errors import (
+    AccessDeniedError,
+    CognitoVerifyError,
+    ConfigurationError,
+    KeysUnavailableError,
+    TokenError,
+    shown,
+)
 from cognito_verify.jws import bearer_token
+from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.verifier import CognitoVerifier, TokenT_co
 
 if TYPE_CHECKING:
     from cognito_verify.observer import Observer
 
-__all__ = ["REFUSALS", "Answer", "answer_to", "tell_refusal", "token_in"]
+__all__ = [
+    "BEARER_SUBPROTOCOL",
+    "REFUSALS",
+    "Answer",
+    "Gate",
+    "answer_to",
+    "is_preflight",
+    "tell_refusal",
+    "token_in",
+    "tokens_offered",
+]
+
+BEARER_SUBPROTOCOL = "bearer"
+"""What a browser's WebSocket offers before its token: `new WebSocket(url, ["bearer", token])`."""
 
 REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)
 """What an adapter answers. A `ConfigurationError` is a fault of ours: it is raised, and blames no client."""
@@ -64,3 +87,95 @@ def tell_refusal(observer: Observer | None, refusal: CognitoVerifyError) -> None
 
         with Observation(observer) as observation:
             observation.code = refusal.code
+
+
+def tokens_offered(subprotocols: Sequence[str]) -> list[str]:
+    """The token that follows `bearer` among the subprotocols of a WebSocket's opening request; none or several.
+
+    The one place of that request which a page's script can write to and which no access log shows.
+
+    Source: RFC 6455 section 4.1; "The WebSocket interface", WebSockets Standard.
+    """
+    return [after for name, after in pairwise(subprotocols) if name == BEARER_SUBPROTOCOL]
+
+
+def is_preflight(method: str, has_header: Callable[[str], bool]) -> bool:
+    """Whether a browser asks beforehand what it may send. Such a request carries no token.
+
+    Source: "CORS-preflight request", Fetch Standard.
+    """
+    return method == "OPTIONS" and has_header("Origin") and has_header("Access-Control-Request-Method")
+
+
+class Gate(Generic[TokenT_co]):
+    """What an adapter asks of a request: a token of `verifier`, with these groups and scopes.
+
+    Args:
+        where: The adapter's name, for messages.
+        verifier: Who verifies.
+        groups: Groups that are asked for besides the verifier's own.
+        scopes: Scopes that are asked for besides the verifier's own.
+        optional: A request without a token may pass. A bad token is still refused.
+        allow_preflight: A browser's preflight may pass.
+
+    Raises:
+        ConfigurationError: A setting is empty or senseless.
+    """
+
+    __slots__ = ("_groups", "_is_optional", "_passes_preflight", "_scopes", "verifier")
+
+    def __init__(
+        self,
+        where: str,
+        verifier: CognitoVerifier[TokenT_co],
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+        allow_preflight: bool = False,
+    ) -> None:
+        if not isinstance(verifier, CognitoVerifier):
+            raise ConfigurationError(f"{where}: expected a CognitoVerifier, found {type(verifier).__name__}")
+        for option, value in (("optional", optional), ("allow_preflight", allow_preflight)):
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")
+        self.verifier = verifier
+        self._groups = requirement("groups", groups)
+        self._scopes = requirement("scopes", scopes)
+        self._is_optional = optional
+        self._passes_preflight = allow_preflight
+
+    def lets_pass(self, method: str, has_header: Callable[[str], bool]) -> bool:
+        """Whether a request passes without a look at its token: a browser's preflight, where that is allowed."""
+        return self._passes_preflight and is_preflight(method, has_header)
+
+    def verified(self, values: Iterable[str]) -> TokenT_co | None:
+        """The verified token in the values of all `Authorization` headers; None where it is optional and absent.
+
+        Raises:
+            CognitoVerifyError: One of `REFUSALS`, or a `ConfigurationError`. The verifier's observer has been told.
+        """
+        raw = self._sealed(values)
+        del values
+        return None if raw is None else self.verifier.verify(raw.pop(), groups=self._groups, scopes=self._scopes)
+
+    async def verified_async(self, values: Iterable[str]) -> TokenT_co | None:
+        """As `verified`, by `verify_async`."""
+        raw = self._sealed(values)
+        del values
+        if raw is None:
+            return None
+        return await self.verifier.verify_async(raw.pop(), groups=self._groups, scopes=self._scopes)
+
+    def _sealed(self, values: Iterable[str]) -> list[str] | None:
+        """The raw token in a list to be emptied: a report with local variables of our frames must not show it."""
+        found = list(values)
+        del values
+        if self._is_optional and not any(map(str.strip, found)):
+            return None
+        try:
+            return [token_in(found)]
+        except TokenError as error:
+            found.clear()
+            tell_refusal(self.verifier.observer, error)  # what never reaches the verifier
+            raise

@@ -286,6 +286,11 @@ class CognitoVerifier(Generic[TokenT_co]):
         """Seconds since the epoch, as the verifier tells the time; for adapters."""
         return self._clock
 
+    @property
+    def leeway(self) -> float:
+        """Seconds by which clocks may differ; for adapters whose connections end with their token."""
+        return self._leeway
+
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cognito_verify.answers import answer_to, tell_refusal, token_in
+from cognito_verify.answers import Gate, answer_to, is_preflight, tell_refusal, token_in, tokens_offered
 from cognito_verify.errors import (
     CognitoVerifyError,
+    ConfigurationError,
     InsufficientScopeError,
     KeysUnavailableError,
     MalformedTokenError,
+    MissingGroupError,
     MissingTokenError,
     TokenExpiredError,
 )
 from cognito_verify.observer import FetchEvent, VerificationEvent
+from cognito_verify.testing import FakeUserPool
 
 
 @pytest.mark.parametrize(
@@ -76,3 +82,87 @@ def test_an_observer_is_told_what_never_reached_the_verifier() -> None:
     (event,) = told
     assert isinstance(event, VerificationEvent)
     assert event.code == "missing_token"
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "tokens"),
+    [
+        ([], []),
+        (["bearer"], []),
+        (["chat", "a.b.c"], []),
+        (["bearer", "a.b.c"], ["a.b.c"]),
+        (["chat", "bearer", "a.b.c"], ["a.b.c"]),
+        (["bearer", "a.b.c", "bearer", "d.e.f"], ["a.b.c", "d.e.f"]),
+    ],
+)
+def test_a_websockets_token_follows_the_subprotocol_bearer(subprotocols: list[str], tokens: list[str]) -> None:
+    assert tokens_offered(subprotocols) == tokens
+
+
+def test_a_preflight_is_options_with_both_of_its_headers() -> None:
+    assert is_preflight("OPTIONS", lambda _: True)
+    assert not is_preflight("GET", lambda _: True)
+    assert not is_preflight("OPTIONS", lambda name: name == "Origin")
+    assert not is_preflight("OPTIONS", lambda name: name != "Origin")
+
+
+def test_a_gate_asks_for_more_than_its_verifier_and_says_the_same_to_both_calls() -> None:
+    pool = FakeUserPool()
+    gate = Gate("here", pool.verifier(), groups="finance")
+    good = [f"Bearer {pool.access_token('ada', groups='finance')}"]
+    for token in (gate.verified(good), asyncio.run(gate.verified_async(good))):
+        assert token is not None
+        assert token.username == "ada"
+    bad = [f"Bearer {pool.access_token('ada')}"]
+    with pytest.raises(MissingGroupError):
+        gate.verified(bad)
+    with pytest.raises(MissingGroupError):
+        asyncio.run(gate.verified_async(bad))
+
+
+def test_only_an_optional_token_may_be_absent() -> None:
+    verifier = FakeUserPool().verifier()
+    for values in ([], [""], [" "]):
+        assert Gate("here", verifier, optional=True).verified(values) is None
+        assert asyncio.run(Gate("here", verifier, optional=True).verified_async(values)) is None
+        with pytest.raises(MissingTokenError):
+            Gate("here", verifier).verified(values)
+    with pytest.raises(MissingTokenError):
+        Gate("here", verifier, optional=True).verified(["Bearer"])
+
+
+def test_a_gate_shows_no_token_in_the_local_variables_of_its_frames() -> None:
+    pool = FakeUserPool()
+    gate = Gate("here", pool.verifier())
+    raw = pool.expired()
+    refusals: tuple[Callable[[], object], ...] = (
+        lambda: gate.verified(iter([f"Bearer {raw}"])),
+        lambda: gate.verified(iter([f"Bearer {raw}", raw])),
+        lambda: asyncio.run(gate.verified_async(iter([f"Bearer {raw}"]))),
+    )
+    for refuse in refusals:
+        with pytest.raises(CognitoVerifyError) as refusal:
+            refuse()
+        ours = [
+            one.tb_frame
+            for one in _frames(refusal.value)
+            if f"{os.sep}cognito_verify{os.sep}" in one.tb_frame.f_code.co_filename
+        ]
+        assert ours
+        assert raw.split(".")[2] not in str([frame.f_locals for frame in ours])
+
+
+def test_a_gate_wants_a_verifier_and_flags() -> None:
+    verifier = FakeUserPool().verifier()
+    given: Any
+    options: dict[str, Any]
+    for given, options, message in (
+        ("a pool", {}, "here: expected a CognitoVerifier, found str"),
+        (verifier, {"optional": "no"}, "optional: expected True or False"),
+        (verifier, {"allow_preflight": 1}, "allow_preflight: expected True or False"),
+        (verifier, {"groups": ()}, "groups: "),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            Gate("here", given, **options)
+    assert not Gate("here", verifier).lets_pass("OPTIONS", lambda _: True)
+    assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", lambda _: True)

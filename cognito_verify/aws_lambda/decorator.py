@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
-from cognito_verify.answers import REFUSALS, answer_to, tell_refusal
+from cognito_verify.answers import REFUSALS, answer_to, is_preflight, tell_refusal
 from cognito_verify.aws_lambda.events import (
     TOKEN,
     HttpKind,
@@ -83,7 +83,7 @@ def require_token(
     headers_of = _headers_of(error_headers)
 
     def raw_of(event: dict[str, Any], kind: HttpKind) -> str | None:
-        if passes_preflight and _is_preflight(event, kind):
+        if passes_preflight and is_preflight(http_method(event, kind), lambda name: any(header_values(event, name))):
             return None
         try:
             return optional_token(sources, event) if is_optional else raw_token(sources, event)
@@ -238,15 +238,6 @@ def _handled_kind(event: Any) -> HttpKind:
             "event: expected an HTTP request, found an authorizer's; a LambdaAuthorizer answers it"
         )
     return kind
-
-
-def _is_preflight(event: dict[str, Any], kind: HttpKind) -> bool:
-    """Source: "CORS-preflight request", Fetch Standard."""
-    return (
-        http_method(event, kind) == "OPTIONS"
-        and any(header_values(event, "Origin"))
-        and any(header_values(event, "Access-Control-Request-Method"))
-    )
 
 
 def _refusal(error: CognitoVerifyError, kind: HttpKind, error_headers: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""What an integration costs: requests per second of a real server, with it and without, for a token seen before.
+
+    python -m benchmarks.frameworks [ROW ...]
+
+Two servers of one worker, each a process of its own, are asked in turns; a ratio is taken within a turn. A second is
+one of the worker's processor, which is all that a busy worker has: whatever else the machine does, the figure stays.
+The application answers the same few bytes in both. To add a framework, add a row. Linux alone tells the time of
+another process's processor.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Any, Literal, NoReturn
+
+from benchmarks.corpus import CLIENT_ID, SigningPool
+from benchmarks.report import Table, as_text, machine
+from cognito_verify import CognitoVerifier
+
+__all__ = ["ROWS", "Row", "frameworks_table"]
+
+_Verifier = CognitoVerifier[Any] | None
+_LEAST = 0.95  # of the requests per second without the integration
+_CONNECTIONS = 8
+_TURN = 400  # requests
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A framework: its application without an integration (None) or with one, and the server that it runs on."""
+
+    server: Literal["uvicorn", "waitress"]
+    app: Callable[[_Verifier], Any]
+
+
+def _asgi(verifier: _Verifier) -> Any:
+    from cognito_verify.integrations.asgi import CognitoMiddleware
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    return app if verifier is None else CognitoMiddleware(app, verifier)
+
+
+def _wsgi(verifier: _Verifier) -> Any:
+    from cognito_verify.integrations.wsgi import CognitoMiddleware
+
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+        return [b"hello"]
+
+    return app if verifier is None else CognitoMiddleware(app, verifier)
+
+
+ROWS: dict[str, Row] = {
+    "ASGI": Row("uvicorn", _asgi),
+    "WSGI": Row("waitress", _wsgi),
+}
+
+
+def frameworks_table(*, quick: bool, names: Sequence[str] = ()) -> Table:
+    pool = SigningPool.new("us-east-1_AbCdEfGhI")
+    cells = [_measured(name, pool, turns=6 if quick else 60) for name in names or ROWS]
+    return Table(
+        "frameworks",
+        ("requests per second, one worker", "without", "with", "ratio", "middle half", "us more", "target"),
+        cells,
+        [
+            f"One access token, seen before; {_CONNECTIONS} connections kept open, turns of {_TURN} requests. Seconds "
+            "of the worker's processor.",
+        ],
+    )
+
+
+def _measured(name: str, pool: SigningPool, *, turns: int) -> tuple[str, ...]:
+    with ExitStack() as stack:
+        bare, guarded = (
+            stack.enter_context(_client(*stack.enter_context(_server(name, kind, pool)), pool.access_token()))
+            for kind in ("bare", "guarded")
+        )
+        for run in (bare, guarded) * 2:
+            run()  # warm: keys, the token, the interpreter's caches
+        pairs = [(bare(), guarded()) if turn % 2 else (guarded(), bare())[::-1] for turn in range(turns)]
+    without, with_it = (median(times) for times in zip(*pairs, strict=True))
+    low, ratio, high = quantiles([before / after for before, after in pairs], n=4, method="inclusive")
+    return (
+        name,
+        f"{1 / without:,.0f}",
+        f"{1 / with_it:,.0f}",
+        f"{ratio:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{(with_it - without) * 1e6:.1f}",
+        f">= {_LEAST}, {'met' if ratio >= _LEAST else 'MISSED'}",
+    )
+
+
+@contextmanager
+def _server(name: str, kind: str, pool: SigningPool) -> Iterator[tuple[int, int]]:
+    """The port of a new process that serves the row, and the clock of its processor time."""
+    command = [sys.executable, "-m", "benchmarks.frameworks", "--serve", name, kind]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"pool": pool.pool_id, "jwks": pool.jwks}) + "\n")
+        process.stdin.flush()
+        try:
+            yield int(process.stdout.readline()), ~process.pid << 3 | 2  # as clock_getcpuclockid(3) makes it
+        finally:
+            process.kill()
+
+
+def _serve(name: str, kind: str) -> None:
+    given = json.loads(sys.stdin.readline())
+    verifier = CognitoVerifier(given["pool"], client_id=CLIENT_ID, token_use="access", jwks=given["jwks"])
+    row = ROWS[name]
+    app = row.app(verifier if kind == "guarded" else None)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    if row.server == "uvicorn":
+        import uvicorn
+
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=600)).run([listener])
+    else:
+        import waitress
+
+        waitress.serve(app, sockets=[listener], threads=_CONNECTIONS, channel_timeout=600, _quiet=True)
+
+
+@contextmanager
+def _client(port: int, clock: int, raw: str) -> Iterator[Callable[[], float]]:
+    """A function that makes a turn's requests and says the seconds of the server's processor that one took."""
+    request = (
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\nUser-Agent: benchmarks\r\n"
+        f"Authorization: Bearer {raw}\r\n\r\n"
+    ).encode()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(_CONNECTIONS)]
+        for connection in connections:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def run() -> float:
+            started = time.clock_gettime(clock)
+            for _ in range(_TURN // _CONNECTIONS):
+                for connection in connections:
+                    connection.sendall(request)
+                for connection in connections:
+                    _read_answer(connection)
+            return (time.clock_gettime(clock) - started) / _TURN
+
+        yield run
+
+
+def _read_answer(connection: socket.socket) -> None:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65_536) or _closed()
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    left = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) - len(body)
+    while left > 0:
+        left -= len(connection.recv(left) or _closed())
+
+
+def _closed() -> NoReturn:
+    raise ConnectionError("the server closed a connection in the middle of an answer")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--serve"]:
+        _serve(*sys.argv[2:])
+        return
+    print(machine())
+    print(as_text(frameworks_table(quick=False, names=sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""An ASGI middleware: the application below it runs only for requests and WebSockets with a verified token."""
+
+from __future__ import annotations
+
+from asyncio import timeout
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from cognito_verify.answers import BEARER_SUBPROTOCOL, REFUSALS, Gate, answer_to, tokens_offered
+from cognito_verify.context import token_in_context
+from cognito_verify.errors import CognitoVerifyError, TokenExpiredError
+from cognito_verify.requirements import RequirementSource
+from cognito_verify.tokens import AccessToken, IdToken
+from cognito_verify.verifier import CognitoVerifier
+
+__all__ = ["CognitoMiddleware"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+
+
+class CognitoMiddleware:
+    """Let an ASGI application run only for requests and WebSockets with a verified token.
+
+    The application finds the token with `current_token()`, and as `scope["cognito_verify.token"]`. A refusal is
+    answered before the application hears of the request. A WebSocket is closed when its token expires.
+
+    Args:
+        app: The application.
+        verifier: Who verifies; build it once, outside of the requests.
+        groups: Groups that are asked for besides the verifier's own.
+        scopes: Scopes that are asked for besides the verifier's own.
+        optional: Let a request without a token through, with None in the token's place. A bad one is still refused.
+        allow_preflight: Let a browser's preflight through: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+            Anybody can send one, so the application must answer `OPTIONS` by itself.
+
+    Raises:
+        ConfigurationError: A setting is empty or senseless.
+
+    Source: ASGI specification, "HTTP & WebSocket ASGI Message Format"; RFC 6750 section 3.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        verifier: CognitoVerifier[Any],
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+        allow_preflight: bool = True,
+    ) -> None:
+        self._app = app
+        self._gate: Gate[AccessToken | IdToken] = Gate(
+            "CognitoMiddleware",
+            verifier,
+            groups=groups,
+            scopes=scopes,
+            optional=optional,
+            allow_preflight=allow_preflight,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on."""
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await self._converse(scope, receive, send)
+        token = None
+        if not self._gate.lets_pass(scope["method"], lambda name: any(_values(scope, name.lower().encode()))):
+            try:
+                token = await self._gate.verified_async(_values(scope, b"authorization"))
+            except REFUSALS as error:
+                return await _refuse(error, send, "http")
+        scope["cognito_verify.token"] = token
+        with token_in_context(token):
+            return await self._app(scope, receive, send)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        offered: list[str] = scope.get("subprotocols") or []
+        try:
+            token = await self._gate.verified_async(_values(scope, b"authorization") or tokens_offered(offered))
+        except REFUSALS as error:
+            await receive()  # `websocket.connect`, which comes before any answer
+            if "websocket.http.response" in (scope.get("extensions") or {}):
+                return await _refuse(error, send, "websocket.http")
+            return await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
+        if BEARER_SUBPROTOCOL in offered:
+            scope, send = _without_offer(scope), _accepting_offer(send)
+        if token is not None:
+            receive, send = self._until_expiry(token, receive, send)
+        scope["cognito_verify.token"] = token
+        with token_in_context(token):
+            return await self._app(scope, receive, send)
+
+    def _until_expiry(self, token: AccessToken | IdToken, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """The two ends of a conversation that is over when its token is."""
+        clock, end = self._gate.verifier.clock, token["exp"] + self._gate.verifier.leeway
+
+        async def close() -> None:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": TokenExpiredError.code})
+
+        async def receive_in_time() -> Message:
+            try:
+                async with timeout(max(0, end - clock())):
+                    return await receive()
+            except TimeoutError:
+                await close()
+                return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION, "reason": TokenExpiredError.code}
+
+        async def send_in_time(message: Message) -> None:
+            if clock() >= end and message["type"] == "websocket.send":
+                await close()
+                raise OSError("the WebSocket was closed: its token has expired")
+            await send(message)
+
+        return receive_in_time, send_in_time
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
+
+
+async def _refuse(error: CognitoVerifyError, send: Send, kind: str) -> None:
+    status, headers, text = answer_to(error)
+    body = text.encode()
+    sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    sent.append((b"content-length", b"%d" % len(body)))
+    await send({"type": f"{kind}.response.start", "status": status, "headers": sent})
+    await send({"type": f"{kind}.response.body", "body": body})
+
+
+def _without_offer(scope: Scope) -> Scope:
+    """The application must not choose the token for the subprotocol: the answer would send it back."""
+    offered = scope["subprotocols"]
+    at = offered.index(BEARER_SUBPROTOCOL)
+    headers = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
+    return {**scope, "subprotocols": offered[:at] + offered[at + 2 :], "headers": headers}
+
+
+def _accepting_offer(send: Send) -> Send:
+    async def accept(message: Message) -> None:
+        if message["type"] == "websocket.accept" and not message.get("subprotocol"):
+            message = {**message, "subprotocol": BEARER_SUBPROTOCOL}  # browsers want one of those that they offered
+        await send(message)
+
+    return accept
