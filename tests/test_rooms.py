@@ -45,7 +45,12 @@ THIRD_PARTY = {
     "requests": ("jwks",),
 }
 # What one file of integrations/ may import where that is not simply the package of the same name.
-FRAMEWORKS: dict[str, tuple[str, ...]] = {"asgi": (), "wsgi": (), "fastapi": ("fastapi", "starlette")}
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "asgi": (),
+    "wsgi": (),
+    "fastapi": ("fastapi", "starlette"),
+    "powertools": ("aws_lambda_powertools",),
+}
 
 
 def module_of(path: Path) -> str:
