@@ -60,8 +60,39 @@ def _wsgi(verifier: _Verifier) -> Any:
     return app if verifier is None else CognitoMiddleware(app, verifier)
 
 
+def _starlette(verifier: _Verifier) -> Any:
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    from cognito_verify.integrations.starlette import CognitoAuthenticationMiddleware
+
+    async def hello(_request: object) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    guard = [] if verifier is None else [Middleware(CognitoAuthenticationMiddleware, verifier=verifier)]
+    return Starlette(routes=[Route("/", hello)], middleware=guard)
+
+
+def _fastapi(verifier: _Verifier) -> Any:
+    from fastapi import FastAPI, Security
+
+    from cognito_verify.integrations.fastapi import CognitoBearer
+
+    app = FastAPI(dependencies=[] if verifier is None else [Security(CognitoBearer(verifier))])
+
+    @app.get("/")
+    async def hello() -> str:
+        return "hello"
+
+    return app
+
+
 ROWS: dict[str, Row] = {
     "ASGI": Row("uvicorn", _asgi),
+    "Starlette": Row("uvicorn", _starlette),
+    "FastAPI": Row("uvicorn", _fastapi),
     "WSGI": Row("waitress", _wsgi),
 }
 

@@ -18,6 +18,7 @@ import pytest
 import cognito_verify
 from cognito_verify import aws_lambda, errors, keys, observer, testing
 from cognito_verify.errors import CognitoVerifyError
+from cognito_verify.integrations import fastapi, starlette
 
 ROOT = Path(__file__).parents[1]
 ERRORS = [CognitoVerifyError, *(getattr(cognito_verify, name) for name in cognito_verify.__all__ if "Error" in name)]
@@ -25,6 +26,9 @@ PUBLIC = [
     *(f"cognito_verify.{name}" for name in cognito_verify.__all__),
     *(f"cognito_verify.aws_lambda.{name}" for name in aws_lambda.__all__),
     *(f"cognito_verify.testing.{name}" for name in testing.__all__),
+    *(f"cognito_verify.integrations.{module}" for module in ("asgi.CognitoMiddleware", "wsgi.CognitoMiddleware")),
+    *(f"cognito_verify.integrations.fastapi.{name}" for name in fastapi.__all__),
+    *(f"cognito_verify.integrations.starlette.{name}" for name in starlette.__all__),
     *(f"cognito_verify.observer.{name}" for name, value in vars(observer).items() if name.endswith("Event") and value),
     *(f"cognito_verify.keys.{value.__name__}" for value in (keys.KeySet, keys.verify_compact)),
 ]

@@ -264,6 +264,13 @@ def test_a_server_that_cannot_answer_a_websocket_closes_it(guards: Guards) -> No
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": "missing_token"}]
 
 
+def test_a_websocket_may_open_without_a_token_where_it_is_optional(guards: Guards) -> None:
+    app = CognitoMiddleware(hello, guards.verifier, optional=True)
+    heard: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect"}]
+    accepted, greeting = asyncio.run(conversation(app, heard, subprotocols=[]))
+    assert (accepted["type"], json.loads(greeting["text"])) == ("websocket.accept", [{"username": None}, []])
+
+
 EXPIRED = {"type": "websocket.close", "code": 1008, "reason": "token_expired"}
 
 

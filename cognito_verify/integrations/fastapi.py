@@ -1,0 +1,204 @@
+"""A security dependency for FastAPI: the verified token as an argument, and the pool's log-in on the docs page."""
+
+from __future__ import annotations
+
+import json
+from inspect import Parameter, Signature
+from typing import Any, Generic
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Security, WebSocketException
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.openapi.models import HTTPBearer, OAuth2, OAuthFlowAuthorizationCode, OAuthFlows
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
+
+from cognito_verify.answers import REFUSALS, Gate, answer_to, tokens_offered
+from cognito_verify.context import token_in_context
+from cognito_verify.errors import CognitoVerifyError, ConfigurationError, shown
+from cognito_verify.requirements import Requirement, RequirementSource, all_of, requirement
+from cognito_verify.verifier import CognitoVerifier, TokenT_co
+
+__all__ = ["CognitoBearer", "CognitoHTTPException"]
+
+
+class CognitoHTTPException(HTTPException):
+    """A refusal: FastAPI's own exception with the status, the headers and the body that it has everywhere.
+
+    An application that has a handler for `HTTPException` or for this class renders it by that; `detail` holds `message`
+    and `code`.
+
+    Args:
+        refusal: What the verifier said; kept as `refusal`.
+    """
+
+    def __init__(self, refusal: CognitoVerifyError) -> None:
+        status, headers, body = answer_to(refusal)
+        del headers["Content-Type"]  # a handler's own business
+        super().__init__(status, detail=json.loads(body), headers=headers)
+        self.refusal = refusal
+
+
+class CognitoBearer(SecurityBase, Generic[TokenT_co]):
+    """A dependency whose value is the verified token; without one, the endpoint does not run.
+
+    For HTTP and WebSocket endpoints, `async def` or not, as an argument or in `dependencies=[...]` of a route, a router
+    or the application. `Security(..., scopes=[...])` is enforced: the token needs all of those. The token is the
+    `current_token()` of the endpoint, of all below it and of background tasks as well; what an endpoint without this
+    dependency reads there is not defined.
+
+    Args:
+        verifier: Who verifies; build it once, beside the application.
+        groups: Groups that are asked for besides the verifier's own.
+        scopes: Scopes that are asked for besides the verifier's own.
+        optional: The value is None where no token was sent. A bad one is still refused.
+        domain: The pool's domain, such as `https://example.auth.us-east-1.amazoncognito.com`. With it, the OpenAPI
+            document names the authorization code flow, so that the docs page can log in.
+
+    Raises:
+        ConfigurationError: A setting is empty or senseless.
+
+    Source: RFC 6750 section 3; OpenAPI specification 3.1, "Security Scheme Object"; "The redirect and authorization
+        endpoint", Amazon Cognito Developer Guide.
+    """
+
+    def __init__(
+        self,
+        verifier: CognitoVerifier[TokenT_co],
+        *,
+        groups: RequirementSource | None = None,
+        scopes: RequirementSource | None = None,
+        optional: bool = False,
+        domain: str | None = None,
+    ) -> None:
+        login = None if domain is None else _Login(_base_url(domain))
+        self._build(verifier, requirement("groups", groups), requirement("scopes", scopes), login, optional=optional)
+
+    def _build(
+        self,
+        verifier: CognitoVerifier[TokenT_co],
+        groups: Requirement | None,
+        scopes: Requirement | None,
+        login: _Login | None,
+        *,
+        optional: bool,
+    ) -> None:
+        self.model = HTTPBearer(bearerFormat="JWT")
+        self.scheme_name = "CognitoBearer"
+        self._verifier = verifier
+        self._groups = groups
+        self._scopes = scopes
+        self._is_optional = optional
+        self._login = login
+        self._gates: dict[tuple[str, ...], Gate[TokenT_co]] = {}  # by the scopes of `Security(...)`: as many as routes
+        self._gate(())
+        self.__signature__ = _signature(login, () if scopes is None else scopes.names)
+
+    def requires(
+        self, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
+    ) -> CognitoBearer[TokenT_co]:
+        """A dependency that asks for these groups and scopes besides its own.
+
+        Raises:
+            ConfigurationError: A requirement is empty or senseless, or there is none.
+        """
+        if groups is None and scopes is None:
+            raise ConfigurationError("requires: expected groups= or scopes=; nothing at all requires nothing")
+        narrower: CognitoBearer[TokenT_co] = CognitoBearer.__new__(type(self))
+        narrower._build(
+            self._verifier,
+            _both(self._groups, requirement("groups", groups)),
+            _both(self._scopes, requirement("scopes", scopes)),
+            self._login,
+            optional=self._is_optional,
+        )
+        return narrower
+
+    async def __call__(
+        self,
+        connection: HTTPConnection,
+        security_scopes: SecurityScopes,
+        login: None = None,  # noqa: ARG002 - what puts the log-in into the OpenAPI document
+    ) -> TokenT_co | None:
+        """What FastAPI calls, with what `__signature__` says."""
+        gate = self._gates.get(tuple(security_scopes.scopes)) or self._gate(tuple(security_scopes.scopes))
+        headers, offered = connection.headers, connection.scope.get("subprotocols") or ()
+        try:
+            token = await gate.verified_async(headers.getlist("authorization") or tokens_offered(offered))
+        except REFUSALS as error:
+            refusal = _exception(error.with_traceback(None), connection)
+        else:
+            # For the rest of the request's task, which ends with it. To clear it by `yield` costs 80 us, for FastAPI
+            # then enters and leaves two exit stacks and a context manager: half of what a whole request takes.
+            token_in_context(token).__enter__()
+            return token
+        raise refusal  # out here: it has no context, whose traceback would go on and on
+
+    def _gate(self, security_scopes: tuple[str, ...]) -> Gate[TokenT_co]:
+        scopes = _both(self._scopes, all_of(*security_scopes) if security_scopes else None)
+        gate = Gate("CognitoBearer", self._verifier, groups=self._groups, scopes=scopes, optional=self._is_optional)
+        return self._gates.setdefault(security_scopes, gate)
+
+
+class _Login(SecurityBase):
+    """The pool's log-in: a security scheme that is documented and asks for nothing."""
+
+    def __init__(self, domain: str) -> None:
+        self.scopes = {"openid": "Who you are"}
+        flow = OAuthFlowAuthorizationCode(
+            authorizationUrl=f"{domain}/oauth2/authorize", tokenUrl=f"{domain}/oauth2/token"
+        )
+        flow.scopes = self.scopes  # not copied: it grows with the routes
+        self.model = OAuth2(flows=OAuthFlows(authorizationCode=flow), description="Authorization code with PKCE.")
+        self.scheme_name = "CognitoLogin"
+
+    async def __call__(self) -> None:
+        pass
+
+
+def _signature(login: _Login | None, scopes: tuple[str, ...]) -> Signature:
+    """What FastAPI reads the dependency's own dependencies from."""
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        Parameter("connection", kind, annotation=HTTPConnection),
+        Parameter("security_scopes", kind, annotation=SecurityScopes),
+    ]
+    if login is not None:
+        login.scopes.update({name: name for name in scopes if name not in login.scopes})
+        parameters.append(Parameter("login", kind, default=Security(login, scopes=scopes), annotation=Any))
+    return Signature(parameters)
+
+
+def _both(own: Requirement | None, other: Requirement | None) -> Requirement | None:
+    return all_of(own, other) if own is not None and other is not None else own or other
+
+
+def _exception(refusal: CognitoVerifyError, connection: HTTPConnection) -> Exception:
+    scope = connection.scope
+    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
+        return WebSocketException(WS_1008_POLICY_VIOLATION, refusal.code)
+    # Where Starlette keeps the application's handlers while a request is served. Ours joins them only where FastAPI's
+    # own stands; without that place, the body is FastAPI's usual one, around `detail`.
+    handlers, *_ = scope.get("starlette.exception_handlers", ({},))
+    if HTTPException not in handlers and handlers.get(StarletteHTTPException) is http_exception_handler:
+        handlers.setdefault(CognitoHTTPException, _answer)
+    return CognitoHTTPException(refusal)
+
+
+async def _answer(_: Request, error: CognitoHTTPException) -> Response:
+    status, headers, body = answer_to(error.refusal)
+    return Response(body, status, headers)
+
+
+def _base_url(domain: str) -> str:
+    parts = urlsplit(domain) if isinstance(domain, str) else None
+    if parts is None or parts.scheme != "https" or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise ConfigurationError(
+            "domain: expected the pool's, such as https://example.auth.us-east-1.amazoncognito.com, "
+            f"found {shown(domain)}"
+        )
+    return domain.rstrip("/")

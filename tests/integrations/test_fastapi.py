@@ -1,0 +1,351 @@
+"""The FastAPI dependency, under uvicorn."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, assert_type
+
+import fastapi
+import pytest
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Security, WebSocket
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from cognito_verify import AccessToken, all_of, current_token
+from cognito_verify.errors import ConfigurationError
+from cognito_verify.integrations.fastapi import CognitoBearer, CognitoHTTPException
+from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
+from tests.integrations.serving import Reply, ask, served_by_uvicorn
+
+DOMAIN = "https://example.auth.us-east-1.amazoncognito.com"
+
+
+def guarded_app(guards: Guards) -> FastAPI:
+    app = FastAPI()
+    assert_type(CognitoBearer(guards.verifier), CognitoBearer[AccessToken])
+    for path in PATHS:
+        cognito = CognitoBearer(guards.of(path))
+        dependency = cognito.requires(**PATHS[path]) if PATHS[path] else cognito
+
+        @app.get(path)
+        async def hello(token: Annotated[AccessToken, Security(dependency)]) -> dict[str, str | None]:
+            assert token is current_token()
+            return await asyncio.to_thread(who)
+
+        @app.websocket(path)
+        async def talk(websocket: WebSocket, token: Annotated[AccessToken, Security(dependency)]) -> None:
+            await websocket.accept(subprotocol="bearer" if websocket.scope["subprotocols"] else None)
+            await websocket.send_json({"username": token.username, **who()})
+
+    cognito = CognitoBearer(guards.verifier)
+    late: asyncio.Queue[str | None] = asyncio.Queue()
+
+    @app.get("/threads")
+    def in_a_thread(token: Annotated[AccessToken, Security(cognito)]) -> dict[str, str | None]:
+        assert token is current_token()
+        return who()
+
+    @app.get("/stream", dependencies=[Security(cognito)])
+    async def stream(tasks: BackgroundTasks) -> StreamingResponse:
+
+        async def work() -> None:
+            late.put_nowait(who()["username"])
+
+        tasks.add_task(work)
+
+        async def parts() -> Any:
+            for _ in range(2):
+                yield json.dumps(who())
+
+        return StreamingResponse(parts())
+
+    @app.get("/late")
+    async def what_came_late() -> list[str | None]:
+        return [await late.get(), who()["username"]]
+
+    router = APIRouter(dependencies=[Security(cognito, scopes=["orders/read"])])
+
+    @router.get("/both")
+    async def both(token: Annotated[AccessToken, Security(cognito, scopes=["orders/write"])]) -> list[str]:
+        return sorted(token.scopes)
+
+    app.include_router(router)
+    return app
+
+
+@pytest.fixture(scope="module")
+def url(guards: Guards) -> Iterator[str]:
+    with served_by_uvicorn(guarded_app(guards)) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [("/", {}), ("/threads", {}), ("/finance", {"groups": "finance"}), ("/orders", {"scopes": "orders/read"})],
+)
+def test_an_endpoint_gets_the_token_and_so_does_everything_below_it(
+    url: str, guards: Guards, path: str, claims: dict[str, Any]
+) -> None:
+    reply = ask(url + path, bearer(guards.pool.access_token("ada", **claims)))
+    assert (reply.status, reply.json) == (200, {"username": "ada"})
+
+
+@pytest.mark.parametrize("request_", REFUSED, ids=str)
+def test_a_refusal_is_answered_as_everywhere(url: str, guards: Guards, request_: Refused) -> None:
+    assert_refused(ask(url + request_.path, request_.headers(guards.pool)), request_, guards)
+
+
+def test_a_stream_and_a_background_task_have_the_token_and_nothing_after_them(url: str, guards: Guards) -> None:
+    reply = ask(f"{url}/stream", bearer(guards.pool.access_token("ada")))
+    assert reply.body == b'{"username": "ada"}' * 2
+    assert ask(f"{url}/late").json == ["ada", None]
+
+
+def test_the_scopes_of_security_are_enforced_all_of_them(url: str, guards: Guards) -> None:
+    def call(scopes: list[str]) -> Reply:
+        return ask(f"{url}/both", bearer(guards.pool.access_token("ada", scopes=scopes)))
+
+    for scopes in ([], ["orders/read"], ["orders/write"]):
+        reply = call(scopes)
+        assert (reply.status, reply.json["code"]) == (403, "insufficient_scope")
+        assert reply.headers["www-authenticate"].startswith('Bearer error="insufficient_scope"')
+    assert call(["orders/read", "orders/write"]).json == ["orders/read", "orders/write"]
+
+
+def test_requirements_add_up(guards: Guards) -> None:
+    staff = CognitoBearer(guards.verifier, groups="staff", scopes=["a/x", "a/y"])
+    app = FastAPI()
+
+    @app.get("/", dependencies=[Security(staff.requires(groups=["finance", "sales"]).requires(scopes="b/z"))])
+    async def hello() -> str:
+        return "hello"
+
+    with served_by_uvicorn(app) as url:
+        for groups, scopes, status in (
+            (["staff", "sales"], ["a/y", "b/z"], 200),
+            (["sales"], ["a/y", "b/z"], 403),
+            (["staff"], ["a/y", "b/z"], 403),
+            (["staff", "finance"], ["b/z"], 403),
+            (["staff", "finance"], ["a/x"], 403),
+        ):
+            reply = ask(url, bearer(guards.pool.access_token("ada", groups=groups, scopes=scopes)))
+            assert reply.status == status, (groups, scopes)
+
+
+def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
+    app = FastAPI()
+    optional = CognitoBearer(guards.verifier, optional=True)
+
+    @app.get("/")
+    async def hello(token: Annotated[AccessToken | None, Security(optional)]) -> str | None:
+        return None if token is None else token.username
+
+    with served_by_uvicorn(app) as url:
+        assert ask(url).json is None
+        assert ask(url, bearer(guards.pool.access_token("ada"))).json == "ada"
+        assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
+
+
+def test_a_fault_of_ours_is_a_500_and_blames_no_client(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.pool.verifier(checks=[lambda token: token.username])))])
+    app.get("/")(lambda: "hello")
+    with served_by_uvicorn(app) as url:
+        reply = ask(url, bearer(guards.pool.access_token("ada")))
+    assert (reply.status, "www-authenticate" in reply.headers) == (500, False)
+
+
+# The application's own ways
+
+
+@pytest.mark.parametrize("handled", [StarletteHTTPException, fastapi.HTTPException, CognitoHTTPException, 401])
+def test_an_application_that_renders_exceptions_itself_renders_ours(guards: Guards, handled: Any) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))])
+    app.get("/")(lambda: "hello")
+
+    @app.exception_handler(handled)
+    async def render(_: object, error: CognitoHTTPException) -> JSONResponse:
+        detail: Any = error.detail
+        return JSONResponse({"error": detail["code"]}, error.status_code, error.headers)
+
+    with served_by_uvicorn(app) as url:
+        reply = ask(url)
+    assert (reply.status, reply.json) == (401, {"error": "missing_token"})
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_without_a_place_for_handlers_the_body_is_fastapis_own(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))])
+    app.get("/")(lambda: "hello")
+
+    class WithoutHandlers:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            scope.pop("starlette.exception_handlers", None)
+            await self.app(scope, receive, send)
+
+    # Mounted, so that the outer application handles what the inner one raises.
+    outer = FastAPI()
+    outer.router.routes.extend(app.router.routes)
+    outer.router.middleware_stack = WithoutHandlers(outer.router.middleware_stack)
+    with served_by_uvicorn(outer) as url:
+        reply = ask(url)
+    assert reply.status == 401
+    assert reply.json["detail"]["code"] == "missing_token"
+
+
+def test_an_endpoint_that_fails_clears_the_token_and_fails_as_it_would(guards: Guards) -> None:
+    app = FastAPI()
+
+    @app.get("/", dependencies=[Security(CognitoBearer(guards.verifier))])
+    async def fail() -> None:
+        raise fastapi.HTTPException(418, detail=who()["username"])
+
+    with served_by_uvicorn(app) as url:
+        reply = ask(url, bearer(guards.pool.access_token("ada")))
+    assert (reply.status, reply.json) == (418, {"detail": "ada"})
+
+
+# WebSockets
+
+
+def ws(url: str) -> str:
+    return f"ws{url.removeprefix('http')}/"
+
+
+def test_a_websocket_takes_the_token_of_its_header_or_of_its_subprotocols(url: str, guards: Guards) -> None:
+    raw = guards.pool.access_token("ada")
+    with connect(ws(url), proxy=None, additional_headers=dict(bearer(raw))) as socket:
+        assert json.loads(socket.recv()) == {"username": "ada"}
+    with connect(ws(url), proxy=None, subprotocols=["bearer", raw]) as socket:  # type: ignore[list-item]
+        assert (json.loads(socket.recv()), socket.subprotocol) == ({"username": "ada"}, "bearer")
+
+
+@pytest.mark.parametrize("request_", [one for one in REFUSED if one.name != "two-headers"], ids=str)
+def test_a_websocket_is_refused_before_it_opens_as_a_request_would_be(
+    url: str, guards: Guards, request_: Refused
+) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        connect(ws(url)[:-1] + request_.path, proxy=None, additional_headers=dict(request_.headers(guards.pool)))
+    response = refusal.value.response
+    found = {name.lower(): value for name, value in response.headers.raw_items()}
+    assert_refused(Reply(response.status_code, found, bytes(response.body or b"")), request_, guards)
+
+
+def test_a_server_that_cannot_answer_a_websocket_closes_it(guards: Guards) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
+    asyncio.run(guarded_app(guards)(scope, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "missing_token"}]
+
+
+# OpenAPI
+
+
+def document(**options: Any) -> Any:
+    from cognito_verify.testing import FakeUserPool
+
+    app = FastAPI()
+    cognito = CognitoBearer(FakeUserPool().verifier(), **options)
+
+    @app.get("/orders")
+    async def orders(token: Annotated[AccessToken, Security(cognito.requires(scopes=all_of("a/x", "b/y")))]) -> None:
+        pass
+
+    @app.get("/items")
+    async def items(token: Annotated[AccessToken, Security(cognito)]) -> None:
+        pass
+
+    @app.get("/open")
+    async def open_to_all() -> None:
+        pass
+
+    OpenAPIV31SpecValidator(app.openapi()).validate()
+    return app.openapi()
+
+
+def test_the_openapi_document_names_the_bearer_scheme_and_no_parameter_of_ours() -> None:
+    found = document()
+    assert found["components"]["securitySchemes"] == {
+        "CognitoBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    assert found["paths"]["/items"]["get"]["security"] == [{"CognitoBearer": []}]
+    assert "security" not in found["paths"]["/open"]["get"]
+    assert not any("parameters" in path["get"] for path in found["paths"].values())
+
+
+def test_with_the_pools_domain_the_docs_page_can_log_in_for_the_scopes_that_routes_ask_for() -> None:
+    found = document(domain=f"{DOMAIN}/")
+    login = found["components"]["securitySchemes"]["CognitoLogin"]
+    assert login["type"] == "oauth2"
+    assert login["flows"] == {
+        "authorizationCode": {
+            "authorizationUrl": f"{DOMAIN}/oauth2/authorize",
+            "tokenUrl": f"{DOMAIN}/oauth2/token",
+            "scopes": {"openid": "Who you are", "a/x": "a/x", "b/y": "b/y"},
+        }
+    }
+    assert found["paths"]["/items"]["get"]["security"] == [{"CognitoBearer": []}, {"CognitoLogin": []}]
+    assert found["paths"]["/orders"]["get"]["security"] == [{"CognitoBearer": []}, {"CognitoLogin": ["a/x", "b/y"]}]
+    assert not any("parameters" in path["get"] for path in found["paths"].values())
+
+
+def test_the_docs_page_is_told_to_use_pkce(guards: Guards) -> None:
+    app = FastAPI(swagger_ui_init_oauth={"clientId": "docs-client", "usePkceWithAuthorizationCodeGrant": True})
+    cognito = CognitoBearer(guards.verifier, domain=DOMAIN)
+    app.get("/", dependencies=[Security(cognito)])(lambda: "hello")
+    with served_by_uvicorn(app) as url:
+        page = ask(f"{url}/docs").body.decode()
+        reply = ask(url, bearer(guards.pool.access_token("ada")))
+    assert '"usePkceWithAuthorizationCodeGrant": true' in page
+    assert '"clientId": "docs-client"' in page
+    assert "/docs/oauth2-redirect" in page
+    assert reply.json == "hello"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": []}, "groups: "),
+        ({"scopes": ""}, "scopes: "),
+        ({"optional": "yes"}, "optional: expected True or False"),
+        ({"domain": "example.auth.us-east-1.amazoncognito.com"}, "domain: expected the pool's, such as https://"),
+        ({"domain": "http://example.auth.us-east-1.amazoncognito.com"}, "domain: "),
+        ({"domain": "https://example.com/login"}, "domain: "),
+        ({"domain": ""}, "domain: "),
+        ({"domain": 7}, "domain: "),
+    ],
+)
+def test_a_senseless_setting_fails_when_the_application_is_built(
+    guards: Guards, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        CognitoBearer(guards.verifier, **options)
+
+
+def test_requires_wants_a_requirement(guards: Guards) -> None:
+    cognito = CognitoBearer(guards.verifier)
+    with pytest.raises(ConfigurationError, match="requires: expected groups= or scopes="):
+        cognito.requires()
+    with pytest.raises(ConfigurationError, match="groups: "):
+        cognito.requires(groups=[])
+    with pytest.raises(ConfigurationError, match="CognitoBearer: expected a CognitoVerifier, found str"):
+        CognitoBearer("us-east-1_TestPool1")  # type: ignore[arg-type]
+
+
+def test_a_plain_answer_of_the_application_is_let_be(guards: Guards) -> None:
+    app = FastAPI()
+    app.get("/", dependencies=[Security(CognitoBearer(guards.verifier))])(lambda: PlainTextResponse("plain"))
+    with served_by_uvicorn(app) as url:
+        assert ask(url, bearer(guards.pool.access_token("ada"))).body == b"plain"
