@@ -49,6 +49,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "asgi": (),
     "wsgi": (),
     "fastapi": ("fastapi", "starlette"),
+    "mcp": ("mcp", "pydantic"),
     "powertools": ("aws_lambda_powertools",),
 }
 
