@@ -34,6 +34,7 @@ from cognito_verify.integrations.mcp import (
 from cognito_verify.observer import VerificationEvent
 from cognito_verify.pool import UserPool
 from cognito_verify.requirements import all_of, any_of
+from cognito_verify.testing import Clock, FakeUserPool
 from cognito_verify.verifier import CognitoVerifier
 from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer
 from tests.integrations.serving import Headers, Reply, ask, served_by_uvicorn
@@ -258,6 +259,24 @@ def test_the_sdk_is_told_who_it_is_and_until_when(guards: Guards) -> None:
         "issuer": known.verified.issuer,
         "subject": known.verified.sub,
     }
+
+
+def test_what_was_made_for_a_seen_token_is_kept_and_what_is_kept_is_bounded() -> None:
+    clock = Clock()
+    pool = FakeUserPool(clock=clock)
+    verifier = CognitoTokenVerifier(pool.verifier())
+
+    async def verified(raw: str, times: int) -> list[CognitoAccessToken | None]:
+        return [await verifier.verify_token(raw) for _ in range(times)]
+
+    first, again = asyncio.run(verified(pool.access_token("ada"), 2))
+    assert first is again
+    tokens = [pool.access_token(f"user{number}") for number in range(256)]
+    all_known = [asyncio.run(verified(raw, 1))[0] for raw in tokens]
+    assert [known and known.verified.username for known in all_known] == [f"user{number}" for number in range(256)]
+    assert len(verifier._known) == 1
+    clock.tick(4_000)
+    assert asyncio.run(verified(tokens[-1], 1)) == [None]  # kept, and expired
 
 
 def test_neither_the_sdks_token_nor_a_failure_shows_the_raw_one(guards: Guards) -> None:
