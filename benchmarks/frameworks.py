@@ -173,7 +173,7 @@ ROWS: dict[str, Row] = {
 
 def frameworks_table(*, quick: bool, names: Sequence[str] = ()) -> Table:
     pool = SigningPool.new("us-east-1_AbCdEfGhI")
-    cells = [_measured(name, pool, turns=6 if quick else 60) for name in names or ROWS]
+    cells = [_measured(name, pool, turns=12 if quick else 40) for name in names or ROWS]
     return Table(
         "frameworks",
         ("requests per second, one worker", "without", "with", "ratio", "middle half", "us more", "target"),

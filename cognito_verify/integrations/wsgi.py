@@ -70,7 +70,8 @@ class CognitoMiddleware:
                 body = text.encode()
                 headers["Content-Length"] = str(len(body))
                 start_response(f"{status} {responses.get(status, 'Refused')}", list(headers.items()))
-                return [body]
+                # A body after HEAD would be read as the next answer; not every server takes it away.
+                return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         environ["cognito_verify.token"] = token
         with token_in_context(token):
             answer = self._app(environ, start_response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -69,6 +70,15 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
         assert ask(url).json == ask(url, [("Authorization", "")]).json == {"username": None}
         assert ask(url, bearer(guards.pool.access_token("ada"))).json == {"username": "ada"}
         assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
+
+
+def test_the_answer_to_head_has_no_body_on_the_wire(url: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+        connection.sendall(b"HEAD / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert b"Bearer" in head
+    assert body == b""
 
 
 # In the process: what a server would do with the answer
