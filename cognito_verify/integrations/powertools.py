@@ -67,7 +67,9 @@ class CognitoMiddleware(BaseMiddlewareHandler[ApiGatewayResolver]):
 
     def handler(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
         """Answer, or hand on."""
-        with request_in_context(app.lambda_context):  # for the verifier's observer
+        if self._gate.verifier.observer is None:
+            return self._handled(app, next_middleware)
+        with request_in_context(app.lambda_context):  # the observer finds the invocation's id
             return self._handled(app, next_middleware)
 
     def _handled(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
