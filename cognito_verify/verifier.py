@@ -297,7 +297,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         return self._pools
 
     @property
-    def token_use(self) -> Literal["access", "id"] | None:
+    def token_use(self) -> str | None:
         """What kind of token is asked for, None for either; for adapters that want one kind."""
         return self._token_use
 
