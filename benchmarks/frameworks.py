@@ -156,6 +156,78 @@ def _django_project(verifier: _Verifier, view: Callable[[], Any]) -> Any:
     return get_wsgi_application()
 
 
+def _powertools(verifier: _Verifier) -> Any:
+    """A resolver, asked as Lambda asks it: a server makes an HTTP API's event of the request."""
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from cognito_verify.integrations.powertools import CognitoMiddleware
+
+    resolver = APIGatewayHttpResolver()
+    if verifier is not None:
+        resolver.use(middlewares=[CognitoMiddleware(verifier)])
+
+    @resolver.get("/")
+    def hello() -> Response[str]:
+        return Response(200, content_type="text/plain", body="hello")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        headers = {name[5:].replace("_", "-").lower(): environ[name] for name in environ if name.startswith("HTTP_")}
+        http = {"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"]}
+        event = {"version": "2.0", "headers": headers, "rawPath": http["path"]}
+        answer = resolver.resolve({**event, "requestContext": {"http": http, "stage": "$default"}}, LambdaContext())
+        start_response(f"{answer['statusCode']} OK", list(answer["headers"].items()))
+        return [answer["body"].encode()]
+
+    return app
+
+
+def _mcp(verifier: _Verifier) -> Any:
+    """A server of mcp 2 without sessions; whatever is asked is a call of its tool."""
+    import asyncio
+
+    from mcp.server import MCPServer
+
+    from cognito_verify.integrations.mcp import CognitoRefusalMiddleware, CognitoTokenVerifier
+
+    tokens = None if verifier is None else CognitoTokenVerifier(verifier)
+    auth = None if tokens is None else tokens.auth_settings(resource_server_url="http://127.0.0.1/mcp")
+    server = MCPServer("hello", token_verifier=tokens, auth=auth, log_level="WARNING")
+    server.tool(name="hello")(lambda: "hello")
+    served = server.streamable_http_app(stateless_http=True, json_response=True)
+    if tokens is not None:
+        served.add_middleware(CognitoRefusalMiddleware, token_verifier=tokens)
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hello", "arguments": {}}}
+    body = json.dumps(call).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"mcp-protocol-version", b"2025-06-18"),
+    ]
+    ready = asyncio.Event()
+    started: list[asyncio.Task[None]] = []
+
+    async def run() -> None:  # the servers of this module have no lifespan
+        async with served.router.lifespan_context(served):
+            ready.set()
+            await asyncio.Event().wait()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def receive_call() -> Any:
+            message = await receive()
+            return {**message, "body": body} if message["type"] == "http.request" else message
+
+        if not started:
+            started.append(asyncio.create_task(run()))
+        await ready.wait()
+        request = {**scope, "method": "POST", "path": "/mcp", "raw_path": b"/mcp"}
+        request["headers"] = [one for one in scope["headers"] if one[0] != b"accept"] + headers
+        request["headers"].append((b"accept", b"application/json, text/event-stream"))
+        await served(request, receive_call, send)
+
+    return app
+
+
 ROWS: dict[str, Row] = {
     "ASGI": Row("uvicorn", _asgi),
     "Starlette": Row("uvicorn", _starlette),
@@ -164,6 +236,8 @@ ROWS: dict[str, Row] = {
     "Flask": Row("waitress", _flask),
     "Django": Row("waitress", _django),
     "Django REST framework": Row("waitress", _rest_framework),
+    "Powertools": Row("waitress", _powertools),
+    "MCP": Row("uvicorn", _mcp),
 }
 
 

@@ -305,6 +305,16 @@ class CognitoVerifier(Generic[TokenT_co]):
         """Seconds by which clocks may differ; for adapters whose connections end with their token."""
         return self._leeway
 
+    @property
+    def pools(self) -> tuple[UserPool, ...]:
+        """The pools whose tokens are verified; for adapters."""
+        return self._pools
+
+    @property
+    def token_use(self) -> str | None:
+        """What kind of token is asked for, None for either; for adapters that want one kind."""
+        return self._token_use
+
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
 

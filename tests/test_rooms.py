@@ -53,6 +53,8 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "django.spectacular": ("drf_spectacular",),
     "fastapi": ("fastapi", "starlette"),
     "flask": ("flask", "werkzeug"),
+    "mcp": ("mcp", "pydantic"),
+    "powertools": ("aws_lambda_powertools",),
     "wsgi": (),
 }
 

@@ -1512,6 +1512,13 @@ def test_threads_share_a_verifier(pool: FakeUserPool) -> None:
             assert names == [f"u{(first + number) % 6}" for number in range(60)]
 
 
+def test_adapters_can_ask_what_a_verifier_verifies() -> None:
+    pools = [UserPool(f"us-east-1_Pool{number}", client_id="a") for number in (1, 2)]
+    either: CognitoVerifier[AccessToken | IdToken] = CognitoVerifier(pools, token_use=None)
+    assert (either.pools, either.token_use) == (tuple(pools), None)
+    assert CognitoVerifier(pools[0], token_use="id").token_use == "id"
+
+
 # What comes out
 
 

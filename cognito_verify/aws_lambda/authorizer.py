@@ -164,8 +164,8 @@ class LambdaAuthorizer:
         self._policy = ApiPolicy(self._table) if self._table is not None and self._covers_api else None
         self._requirements_below = lru_cache(maxsize=256)(_requirements_below)  # 1 ms for a table of 20 rules
 
-    def __call__(self, event: dict[str, Any], context: object = None) -> dict[str, Any]:
-        """The answer to an authorizer's event.
+    def __call__(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
+        """The answer to an authorizer's event; another mapping, such as a data class of Powertools, is taken as well.
 
         Raises:
             Exception: "Unauthorized", the one string that API Gateway turns into a 401.
@@ -173,6 +173,8 @@ class LambdaAuthorizer:
             TokenError, AccessDeniedError: On an HTTP API, a refusal that may pass a moment later: a 500 as well.
             ConfigurationError: A fault of the deployment; also what `context=`, `usage_key=` or a check raises.
         """
+        if not isinstance(event, dict) and isinstance(event, Mapping):
+            event = dict(event)
         if self._observer is None:
             answer, _ = self._answered(event, self._verifier.verify)
         else:
@@ -206,7 +208,7 @@ class LambdaAuthorizer:
         return f"LambdaAuthorizer({self._verifier!r})"
 
     def _answered(
-        self, event: dict[str, Any], verify: Callable[[str | None], _Token]
+        self, event: Any, verify: Callable[[str | None], _Token]
     ) -> tuple[dict[str, Any] | None, CognitoVerifyError | None]:
         """The answer, None for "Unauthorized", and the refusal that it says, if any."""
         request = _request(event)
