@@ -35,7 +35,7 @@ help:
 	@echo 'make clean        remove everything that these made'
 	@echo
 	@echo 'Needs Python 3.11 or newer. To choose one: make PYTHON=python3.12 test'
-	@echo 'Installs the versions in constraints.txt. The newest instead: make CONSTRAINTS=/dev/null test'
+	@echo 'Installs the versions in constraints.txt (test-lowest, test-frameworks: their own). The newest: make CONSTRAINTS=/dev/null test'
 
 demo:
 	@$(ready) lab
@@ -116,7 +116,7 @@ test-frameworks:
 	@set -e; for versions in current previous; do \
 		CONSTRAINTS=tests/integrations/versions/$$versions.txt sh tools/venv.sh .venv-$$versions dev lab; \
 		.venv-$$versions/bin/python -m pip list | grep -iE "^($$(sed -nE 's/^([A-Za-z0-9-]+).*/\1/p' \
-			tests/integrations/versions/$$versions.txt | paste -sd'|')) "; \
+			tests/integrations/versions/$$versions.txt | paste -sd'|' -)) "; \
 		.venv-$$versions/bin/python -m pytest tests/integrations; \
 	done
 

@@ -32,7 +32,8 @@ def main() -> None:
     cold_start = measure_cold_start(rounds=3 if options.quick else 30)
     print(f"\n{shown(cold_start_table(cold_start))}", flush=True)
     print(f"\n{shown(decorator_table(quick=options.quick))}", flush=True)
-    print(f"\n{shown(frameworks_table(quick=options.quick))}", flush=True)
+    if sys.platform == "linux":  # it reads the processor's time of other processes
+        print(f"\n{shown(frameworks_table(quick=options.quick))}", flush=True)
     print(f"\n{shown(policies_table(quick=options.quick))}", flush=True)
     print(f"\n{shown(garbage_table(quick=options.quick))}", flush=True)
     memory = measure_memory(count=12_000 if options.quick else 100_000)

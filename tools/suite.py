@@ -1,6 +1,6 @@
 """Run the test suite under coverage as two processes side by side, which takes half as long on two cores or more.
 
-    python tools/suite.py [PYTEST ARGUMENT...]
+    python tools/suite.py [PYTEST OPTION...]
 
 What starts servers and processes, and so waits most of the time, is one half; the other half is everything else. Their
 output comes one after the other.

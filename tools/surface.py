@@ -84,6 +84,7 @@ BESIDE = (
 )
 # Of these the reference shows some members only; the others are there for rooms of the package.
 SHOWN_MEMBERS: Mapping[str, Collection[str]] = {
+    "CognitoAccessToken": ("verified",),  # the others are the SDK's
     "Requirement": (),
     "Rule": ("why_not",),
     "RuleTable": ("deciding",),
@@ -91,7 +92,15 @@ SHOWN_MEMBERS: Mapping[str, Collection[str]] = {
     "VerifyingKey": (),
 }
 # Nobody outside of the package makes one of these by calling its class.
-NOT_CONSTRUCTED = {"AccessToken", "IdToken", "KeySet", "Requirement", "TokenSource", "VerifyingKey"}
+NOT_CONSTRUCTED = {
+    "AccessToken",
+    "CognitoAccessToken",
+    "IdToken",
+    "KeySet",
+    "Requirement",
+    "TokenSource",
+    "VerifyingKey",
+}
 _WIDTH = 116
 
 
@@ -99,7 +108,9 @@ def surface() -> str:
     """All of it, as the text of the file."""
     sections = {
         **{f"import {module}": _front_door(module) for module in FRONT_DOORS},
-        "in modules of their own": [line for path in BESIDE for line in _named(path.rpartition(".")[2], _at(path))],
+        "in modules of their own": [
+            line for path in BESIDE for line in _named(path.removeprefix("cognito_verify."), _at(path))
+        ],
         "errors: code, HTTP status, transient, challenge": _errors(),
         "an authorizer's context": _context(),
         "CloudWatchObserver: fields of a line, and metrics with unit and dimensions": _metrics(),
@@ -130,12 +141,13 @@ def _named(name: str, value: Any) -> Iterator[str]:
         yield f"{name}: a dict"
         yield from (f"  [{member!r}]: {_type(type_)}" for member, type_ in value.__annotations__.items())
     elif inspect.isclass(value):
+        short = value.__name__
         bases = [base.__name__ for base in value.__bases__ if base is not object]
         yield f"class {name} ({', '.join(bases)})" if bases else f"class {name}"
         if not issubclass(value, CognitoVerifyError) or value is CognitoVerifyError:  # all alike; see the codes below
-            if name not in NOT_CONSTRUCTED:
+            if short not in NOT_CONSTRUCTED:
                 yield from _called("  ", inspect.signature(value), returns=False)
-            yield from _members(value, SHOWN_MEMBERS.get(name))
+            yield from _members(value, SHOWN_MEMBERS.get(short))
     elif inspect.isfunction(value):
         yield from _called(f"{_async(value)}{name}", inspect.signature(value))
     elif isinstance(value, (Mapping, tuple)):
@@ -272,6 +284,8 @@ def _variables() -> list[str]:
     found = set()
     for path in sorted((ROOT / "cognito_verify").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        if "integrations" in path.parts:
+            continue  # their settings are an application's, not the environment's
         names = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}  # `__all__` has literals of these
         literals = {one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
         found |= {one for one in literals - names if re.fullmatch(r"(?:AWS|COGNITO)_[A-Z_]*[A-Z]", one)}

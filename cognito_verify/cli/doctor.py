@@ -32,8 +32,9 @@ __all__ = ["ending", "examined", "lines", "main"]
 
 _NEEDED = ("python-jose", "cryptography", "requests", "urllib3", "cachetools")
 _BESIDE = (
-    *("aiohttp", "aws-lambda-powertools", "awslambdaric", "boto3", "chalice", "click", "django", "fastapi", "flask"),
-    *("mangum", "moto", "pytest", "starlette"),
+    *("aiohttp", "aws-lambda-powertools", "awslambdaric", "boto3", "chalice", "click", "django", "djangorestframework"),
+    *("drf-spectacular", "fastapi", "flask", "gunicorn", "mangum", "mcp", "moto", "pytest", "starlette", "uvicorn"),
+    "waitress",
 )
 _UNUSED = ("ecdsa", "rsa", "pyasn1")  # python-jose asks for them; nothing that verifies imports them
 _NETWORK = (

@@ -1,6 +1,7 @@
 """Reports that registered users may read, and figures for the group "finance" alone: a Flask application.
 
 export COGNITO_USER_POOL_ID=us-east-1_AbCdEfGhI COGNITO_CLIENT_ID=1example23456789 COGNITO_TOKEN_USE=access
+pip install '.[flask]' 'flask[async]'    # a view of it is `async def`
 flask --app examples/flask_reports/app.py run
 """
 
