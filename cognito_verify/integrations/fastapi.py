@@ -55,7 +55,9 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         verifier: Who verifies; build it once, beside the application.
         groups: Groups that are asked for besides the verifier's own.
         scopes: Scopes that are asked for besides the verifier's own.
-        optional: The value is None where no token was sent. A bad one is still refused.
+        optional: The value is None where no token was sent. A bad one is still refused. `groups` and `scopes` beside it
+            are asked of those who send a token; what `requires(...)` and `Security(..., scopes=[...])` ask for is asked
+            of everybody.
         domain: The pool's domain, such as `https://example.auth.us-east-1.amazoncognito.com`. With it, the OpenAPI
             document names the authorization code flow, so that the docs page can log in.
 
@@ -101,7 +103,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
     def requires(
         self, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
     ) -> CognitoBearer[TokenT_co]:
-        """A dependency that asks for these groups and scopes besides its own.
+        """A dependency that asks for these groups and scopes besides its own, and so for a token: it is not optional.
 
         Raises:
             ConfigurationError: A requirement is empty or senseless, or there is none.
@@ -114,7 +116,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
             _both(self._groups, requirement("groups", groups)),
             _both(self._scopes, requirement("scopes", scopes)),
             self._login,
-            optional=self._is_optional,
+            optional=False,  # who asks for more asks for a token
         )
         return narrower
 
@@ -140,7 +142,8 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
 
     def _gate(self, security_scopes: tuple[str, ...]) -> Gate[TokenT_co]:
         scopes = _both(self._scopes, all_of(*security_scopes) if security_scopes else None)
-        gate = Gate("CognitoBearer", self._verifier, groups=self._groups, scopes=scopes, optional=self._is_optional)
+        optional = False if security_scopes else self._is_optional  # as for `requires`
+        gate = Gate("CognitoBearer", self._verifier, groups=self._groups, scopes=scopes, optional=optional)
         return self._gates.setdefault(security_scopes, gate)
 
 

@@ -149,6 +149,37 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
         assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
 
 
+@pytest.mark.parametrize("way", ["groups", "scopes", "security", "nested"])
+def test_an_optional_token_is_asked_for_where_groups_or_scopes_are(guards: Guards, way: str) -> None:
+    app = FastAPI()
+    optional = CognitoBearer(guards.verifier, optional=True)
+
+    def nested(token: Annotated[AccessToken | None, Security(optional)]) -> AccessToken | None:
+        return token
+
+    guard = {
+        "groups": Security(optional.requires(groups="finance")),
+        "scopes": Security(optional.requires(scopes="orders/read")),
+        "security": Security(optional, scopes=["orders/read"]),
+        "nested": Security(nested, scopes=["orders/read"]),
+    }[way]
+    app.delete("/", dependencies=[guard])(lambda: "deleted")
+    with served_by_uvicorn(app) as url:
+        reply = ask(url, method="DELETE")
+        assert (reply.status, reply.json["code"]) == (401, "missing_token")
+        assert ask(url, bearer(guards.pool.access_token("ada")), method="DELETE").status == 403
+        good = guards.pool.access_token("ada", groups="finance", scopes=["orders/read"])
+        assert ask(url, bearer(good), method="DELETE").json == "deleted"
+
+
+def test_what_is_said_beside_optional_is_asked_of_those_who_send_a_token(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier, optional=True, groups="finance"))])
+    app.get("/")(lambda: "hello")
+    with served_by_uvicorn(app) as url:
+        assert ask(url).json == "hello"
+        assert ask(url, bearer(guards.pool.access_token("ada"))).json["code"] == "missing_group"
+
+
 def test_a_fault_of_ours_is_a_500_and_blames_no_client(guards: Guards) -> None:
     app = FastAPI(dependencies=[Security(CognitoBearer(guards.pool.verifier(checks=[lambda token: token.username])))])
     app.get("/")(lambda: "hello")
