@@ -38,6 +38,8 @@ __all__ = [
 BEARER_SUBPROTOCOL = "bearer"
 """What a browser's WebSocket offers before its token: `new WebSocket(url, ["bearer", token])`."""
 
+_METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+
 REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)
 """What an adapter answers. A `ConfigurationError` is a fault of ours: it is raised, and blames no client."""
 
@@ -102,9 +104,16 @@ def tokens_offered(subprotocols: Sequence[str]) -> list[str]:
 def is_preflight(method: str, has_header: Callable[[str], bool]) -> bool:
     """Whether a browser asks beforehand what it may send. Such a request carries no token.
 
+    One that names another method is none: a framework that obeys such a header would run that method without a token.
+
     Source: "CORS-preflight request", Fetch Standard.
     """
-    return method == "OPTIONS" and has_header("Origin") and has_header("Access-Control-Request-Method")
+    return (
+        method == "OPTIONS"
+        and has_header("Origin")
+        and has_header("Access-Control-Request-Method")
+        and not any(map(has_header, _METHOD_OVERRIDES))
+    )
 
 
 class Gate(Generic[TokenT_co]):

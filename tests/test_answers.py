@@ -100,10 +100,17 @@ def test_a_websockets_token_follows_the_subprotocol_bearer(subprotocols: list[st
 
 
 def test_a_preflight_is_options_with_both_of_its_headers() -> None:
-    assert is_preflight("OPTIONS", lambda _: True)
-    assert not is_preflight("GET", lambda _: True)
-    assert not is_preflight("OPTIONS", lambda name: name == "Origin")
-    assert not is_preflight("OPTIONS", lambda name: name != "Origin")
+    both = {"Origin", "Access-Control-Request-Method"}
+    assert is_preflight("OPTIONS", both.__contains__)
+    assert not is_preflight("GET", both.__contains__)
+    for name in both:
+        assert not is_preflight("OPTIONS", {name}.__contains__)
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_request_that_names_another_method_is_no_preflight(name: str) -> None:
+    headers = {"Origin", "Access-Control-Request-Method", name}
+    assert not is_preflight("OPTIONS", headers.__contains__)
 
 
 def test_a_gate_asks_for_more_than_its_verifier_and_says_the_same_to_both_calls() -> None:
@@ -164,5 +171,6 @@ def test_a_gate_wants_a_verifier_and_flags() -> None:
     ):
         with pytest.raises(ConfigurationError, match=message):
             Gate("here", given, **options)
-    assert not Gate("here", verifier).lets_pass("OPTIONS", lambda _: True)
-    assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", lambda _: True)
+    preflight = {"Origin", "Access-Control-Request-Method"}.__contains__
+    assert not Gate("here", verifier).lets_pass("OPTIONS", preflight)
+    assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", preflight)

@@ -71,6 +71,8 @@ class CognitoBackend(AuthenticationBackend):
         scopes: Scopes that are asked for besides the verifier's own.
         optional: A request without a token is an `UnauthenticatedUser`'s. A bad token is still refused.
         allow_preflight: So is a browser's preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+            Anybody can send one, so endpoints must answer every `OPTIONS` by itself. Where `CORSMiddleware` stands
+            before the authentication, it answers preflights, and needs no such permission.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -83,7 +85,7 @@ class CognitoBackend(AuthenticationBackend):
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._gate: Gate[AccessToken | IdToken] = Gate(
             "CognitoBackend", verifier, groups=groups, scopes=scopes, optional=optional, allow_preflight=allow_preflight
@@ -137,7 +139,7 @@ class CognitoAuthenticationMiddleware:
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._app = app
         self._backend = CognitoBackend(

@@ -86,11 +86,13 @@ def test_the_answer_to_head_has_no_body(url: str) -> None:
     assert (reply.status, reply.body, reply.headers["www-authenticate"]) == (401, b"", "Bearer")
 
 
-def test_a_preflight_reaches_the_application_and_a_bare_options_does_not(url: str, guards: Guards) -> None:
-    assert ask(url, PREFLIGHT, method="OPTIONS").json == {"username": None}
-    assert ask(url, PREFLIGHT[:1], method="OPTIONS").status == ask(url, PREFLIGHT).status == 401
-    with served_by_uvicorn(CognitoMiddleware(hello, guards.verifier, allow_preflight=False), lifespan="off") as closed:
-        assert ask(closed, PREFLIGHT, method="OPTIONS").status == 401
+def test_only_a_preflight_that_is_allowed_reaches_the_application_without_a_token(url: str, guards: Guards) -> None:
+    assert ask(url, PREFLIGHT, method="OPTIONS").status == 401
+    allowing = CognitoMiddleware(hello, guards.verifier, allow_preflight=True)
+    with served_by_uvicorn(allowing, lifespan="off") as open_url:
+        assert ask(open_url, PREFLIGHT, method="OPTIONS").json == {"username": None}
+        assert ask(open_url, PREFLIGHT[:1], method="OPTIONS").status == ask(open_url, PREFLIGHT).status == 401
+        assert ask(open_url, [*PREFLIGHT, ("X-HTTP-Method-Override", "DELETE")], method="OPTIONS").status == 401
 
 
 def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:

@@ -14,6 +14,7 @@ from starlette.authentication import requires
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -157,12 +158,22 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
         assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
 
 
-def test_a_preflight_is_nobodys_request(guards: Guards) -> None:
-    with served_by_uvicorn(app_with(guards)) as url:
+def test_a_preflight_that_is_allowed_is_nobodys_request(guards: Guards) -> None:
+    with served_by_uvicorn(app_with(guards, allow_preflight=True)) as url:
         assert ask(url, PREFLIGHT, method="OPTIONS").json == [False, [], None]
         assert ask(url, method="OPTIONS").status == ask(url, PREFLIGHT).status == 401
-    with served_by_uvicorn(app_with(guards, allow_preflight=False)) as url:
+        assert ask(url, [*PREFLIGHT, ("X-Method-Override", "DELETE")], method="OPTIONS").status == 401
+    with served_by_uvicorn(app_with(guards)) as url:
         assert ask(url, PREFLIGHT, method="OPTIONS").status == 401
+
+
+def test_a_cors_middleware_outside_answers_preflights_and_adds_its_headers_to_refusals(guards: Guards) -> None:
+    cors = Middleware(CORSMiddleware, allow_origins=["https://app.example"], allow_headers=["Authorization"])
+    guard = Middleware(CognitoAuthenticationMiddleware, verifier=guards.verifier)
+    with served_by_uvicorn(Starlette(routes=[Route("/", hello)], middleware=[cors, guard])) as url:
+        assert ask(url, [PREFLIGHT[0], (PREFLIGHT[1][0], "GET")], method="OPTIONS").status == 200
+        refusal = ask(url, PREFLIGHT[:1])
+    assert (refusal.status, refusal.headers["access-control-allow-origin"]) == (401, "https://app.example")
 
 
 def test_the_token_is_there_below_a_middleware_that_starts_a_task(guards: Guards) -> None:
