@@ -68,6 +68,8 @@ def answer_to(error: CognitoVerifyError) -> Answer:
 def token_in(values: Iterable[str]) -> str:
     """The token in the values of all `Authorization` headers of a request; two that differ are ambiguous.
 
+    Servers that join the values of several headers put commas between them; that changes nothing here.
+
     Raises:
         MissingTokenError: No header, `Bearer` alone, or another scheme.
         MalformedTokenError: More than one token.
@@ -75,10 +77,13 @@ def token_in(values: Iterable[str]) -> str:
     Source: RFC 9110 sections 5.3 and 11.6.2.
     """
     try:
-        return bearer_token(", ".join(dict.fromkeys(values)))
+        said = ", ".join(dict.fromkeys(values))
+        if "," in said:
+            said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",")))
+        return bearer_token(said)
     except TokenError as error:
         refusal = error.with_traceback(None)
-    del values  # a report with the local variables of this frame must not show them
+    del values, said  # a report with the local variables of this frame must not show them
     raise refusal
 
 
@@ -180,7 +185,7 @@ class Gate(Generic[TokenT_co]):
         """The raw token in a list to be emptied: a report with local variables of our frames must not show it."""
         found = list(values)
         del values
-        if self._is_optional and not any(map(str.strip, found)):
+        if self._is_optional and not any(value.strip(" \t,") for value in found):
             return None
         try:
             return [token_in(found)]

@@ -67,6 +67,17 @@ def test_no_header_is_no_token_and_two_that_differ_are_ambiguous() -> None:
         assert "a.b.c" not in str([entry.tb_frame.f_locals for entry in _frames(refusal.value)][1:])
 
 
+def test_headers_that_a_server_joined_are_read_as_they_were_sent() -> None:
+    assert token_in(["Bearer a.b.c, Bearer a.b.c"]) == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+    for blank in (["", " "], [" , "], [",", "\t"]):
+        with pytest.raises(MissingTokenError):
+            token_in(blank)
+    for sent in (["Bearer a.b.c", ""], ["", "Bearer a.b.c"], ["Bearer a.b.c", "Basic eDp5"]):
+        for values in (sent, [", ".join(sent)]):
+            with pytest.raises(MalformedTokenError):
+                token_in(values)
+
+
 def _frames(error: BaseException) -> list[Any]:
     frames, traceback = [], error.__traceback__
     while traceback is not None:
@@ -129,7 +140,7 @@ def test_a_gate_asks_for_more_than_its_verifier_and_says_the_same_to_both_calls(
 
 def test_only_an_optional_token_may_be_absent() -> None:
     verifier = FakeUserPool().verifier()
-    for values in ([], [""], [" "]):
+    for values in ([], [""], [" "], ["", " "], [" , "]):
         assert Gate("here", verifier, optional=True).verified(values) is None
         assert asyncio.run(Gate("here", verifier, optional=True).verified_async(values)) is None
         with pytest.raises(MissingTokenError):
