@@ -13,6 +13,7 @@ from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
     KeysUnavailableError,
+    MalformedTokenError,
     TokenError,
     shown,
 )
@@ -136,7 +137,7 @@ class Gate(Generic[TokenT_co]):
         ConfigurationError: A setting is empty or senseless.
     """
 
-    __slots__ = ("_groups", "_is_optional", "_passes_preflight", "_scopes", "verifier")
+    __slots__ = ("_groups", "_is_optional", "_longest", "_passes_preflight", "_scopes", "verifier")
 
     def __init__(
         self,
@@ -157,6 +158,7 @@ class Gate(Generic[TokenT_co]):
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
         self._is_optional = optional
+        self._longest = verifier.max_token_bytes + len("Bearer ")
         self._passes_preflight = allow_preflight
 
     def lets_pass(self, method: str, has_header: Callable[[str], bool]) -> bool:
@@ -185,11 +187,18 @@ class Gate(Generic[TokenT_co]):
         """The raw token in a list to be emptied: a report with local variables of our frames must not show it."""
         found = list(values)
         del values
-        if self._is_optional and not any(value.strip(" \t,") for value in found):
-            return None
         try:
+            self._check_length(found)
+            if self._is_optional and not any(value.strip(" \t,") for value in found):
+                return None
             return [token_in(found)]
         except TokenError as error:
             found.clear()
             tell_refusal(self.verifier.observer, error)  # what never reaches the verifier
             raise
+
+    def _check_length(self, values: Iterable[str]) -> None:
+        """Before anything reads them: to look for a token in 64 KiB of words takes 3 ms."""
+        length = sum(map(len, values))
+        if length > self._longest:
+            raise MalformedTokenError(f"Authorization: expected at most {self._longest} characters, found {length}")

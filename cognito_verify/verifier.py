@@ -291,6 +291,11 @@ class CognitoVerifier(Generic[TokenT_co]):
         """Seconds by which clocks may differ; for adapters whose connections end with their token."""
         return self._leeway
 
+    @property
+    def max_token_bytes(self) -> int:
+        """The length of the longest token that is read; for adapters, which have to find it in a header first."""
+        return self._max_token_bytes
+
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
 

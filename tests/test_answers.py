@@ -68,7 +68,9 @@ def test_no_header_is_no_token_and_two_that_differ_are_ambiguous() -> None:
 
 
 def test_headers_that_a_server_joined_are_read_as_they_were_sent() -> None:
-    assert token_in(["Bearer a.b.c, Bearer a.b.c"]) == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+    assert (
+        token_in(["Bearer a.b.c, Bearer a.b.c"]) == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+    )
     for blank in (["", " "], [" , "], [",", "\t"]):
         with pytest.raises(MissingTokenError):
             token_in(blank)
@@ -147,6 +149,24 @@ def test_only_an_optional_token_may_be_absent() -> None:
             Gate("here", verifier).verified(values)
     with pytest.raises(MissingTokenError):
         Gate("here", verifier, optional=True).verified(["Bearer"])
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_gate_reads_no_header_that_is_longer_than_a_token_may_be(optional: bool) -> None:
+    pool, told = FakeUserPool(), list[VerificationEvent | FetchEvent]()
+    raw = pool.access_token("ada")
+    verifier = pool.verifier(max_token_bytes=len(raw), observer=told.append)
+    gate = Gate("here", verifier, optional=optional)
+    assert gate.verified([f"Bearer {raw}"]) is not None
+    for values in ([f"Bearer {raw}s"], ["a " * 32_000], [" " * 64_000], ["." * 64_000], ["Bearer x", "x" * len(raw)]):
+        told.clear()
+        with pytest.raises(
+            MalformedTokenError, match=f"at most {len(raw) + 7} characters, found {len(''.join(values))}"
+        ):
+            gate.verified(values)
+        with pytest.raises(MalformedTokenError):
+            asyncio.run(gate.verified_async(values))
+        assert [event.code for event in told if isinstance(event, VerificationEvent)] == ["malformed_token"] * 2
 
 
 def test_a_gate_shows_no_token_in_the_local_variables_of_its_frames() -> None:
