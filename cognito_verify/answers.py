@@ -77,10 +77,10 @@ def token_in(values: Iterable[str]) -> str:
 
     Source: RFC 9110 sections 5.3 and 11.6.2.
     """
+    said = ", ".join(dict.fromkeys(values))
+    if "," in said:
+        said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",")))
     try:
-        said = ", ".join(dict.fromkeys(values))
-        if "," in said:
-            said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",")))
         return bearer_token(said)
     except TokenError as error:
         refusal = error.with_traceback(None)
