@@ -39,6 +39,9 @@ __all__ = [
 BEARER_SUBPROTOCOL = "bearer"
 """What a browser's WebSocket offers before its token: `new WebSocket(url, ["bearer", token])`."""
 
+_MOST_JOINED = (
+    8  # commas between headers that are looked at: 64 KiB of them take 0.4 ms to read, and 17 without a bound
+)
 _METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 
 REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)
@@ -79,7 +82,7 @@ def token_in(values: Iterable[str]) -> str:
     """
     said = ", ".join(dict.fromkeys(values))
     if "," in said:
-        said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",")))
+        said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",", _MOST_JOINED)))
     try:
         return bearer_token(said)
     except TokenError as error:

@@ -74,6 +74,8 @@ def test_headers_that_a_server_joined_are_read_as_they_were_sent() -> None:
     for blank in (["", " "], [" , "], [",", "\t"]):
         with pytest.raises(MissingTokenError):
             token_in(blank)
+    with pytest.raises(MalformedTokenError):
+        token_in(["," * 9])  # so many headers are nobody's: they are not taken apart
     for sent in (["Bearer a.b.c", ""], ["", "Bearer a.b.c"], ["Bearer a.b.c", "Basic eDp5"]):
         for values in (sent, [", ".join(sent)]):
             with pytest.raises(MalformedTokenError):
