@@ -8,26 +8,33 @@ from cognito_verify.tokens import AccessToken, IdToken
 
 __all__ = ["current_token", "set_current_token", "token_in_context"]
 
-_current: ContextVar[AccessToken | IdToken | None] = ContextVar("cognito_verify_token", default=None)
-
 
 def current_token() -> AccessToken | IdToken | None:
-    """The verified token of the request that is being handled, or None outside of one. Adapters set it."""
-    return _current.get()
+    """The verified token of the request that is being handled, or None outside of one. Adapters set it.
+
+    Tasks and threads that a request starts have its token until the request ends, and none from then on.
+    """
+    block = _current.get()
+    return None if block is None else block.token
 
 
 class token_in_context:  # noqa: N801 - used as a function; a generator-based context manager costs 0.7 us more
-    """Make `token` the current one, or none, for adapters; it is cleared however the block ends."""
+    """Make `token` the current one, or none, for adapters; it is cleared however the block ends.
 
-    __slots__ = ("_before", "_token")
+    Contexts are copied: what was started within the block outlives it with a copy of its own, such as a worker that
+    serves later requests. The copies share the block itself, so that it is emptied for all of them.
+    """
+
+    __slots__ = ("_before", "token")
 
     def __init__(self, token: AccessToken | IdToken | None) -> None:
-        self._token = token
+        self.token = token
 
     def __enter__(self) -> None:
-        self._before = _current.set(self._token)
+        self._before = _current.set(self)
 
     def __exit__(self, *exception: object) -> None:
+        self.token = None
         _current.reset(self._before)
 
 
@@ -36,4 +43,7 @@ def set_current_token(token: AccessToken | IdToken | None) -> None:
 
     They clear it at the end of the request by themselves: the next request may run in the same thread.
     """
-    _current.set(token)
+    _current.set(None if token is None else token_in_context(token))
+
+
+_current: ContextVar[token_in_context | None] = ContextVar("cognito_verify_token", default=None)

@@ -315,6 +315,11 @@ class CognitoVerifier(Generic[TokenT_co]):
         """What kind of token is asked for, None for either; for adapters that want one kind."""
         return self._token_use
 
+    @property
+    def max_token_bytes(self) -> int:
+        """The length of the longest token that is read; for adapters, which have to find it in a header first."""
+        return self._max_token_bytes
+
     def prefetch(self) -> None:
         """Fetch the keys of every pool now, side by side. A pool needs keys from one of its issuers.
 

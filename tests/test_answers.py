@@ -69,6 +69,21 @@ def test_no_header_is_no_token_and_two_that_differ_are_ambiguous() -> None:
         assert "a.b.c" not in str([entry.tb_frame.f_locals for entry in _frames(refusal.value)][1:])
 
 
+def test_headers_that_a_server_joined_are_read_as_they_were_sent() -> None:
+    assert (
+        token_in(["Bearer a.b.c, Bearer a.b.c"]) == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+    )
+    for blank in (["", " "], [" , "], [",", "\t"]):
+        with pytest.raises(MissingTokenError):
+            token_in(blank)
+    with pytest.raises(MalformedTokenError):
+        token_in(["," * 9])  # so many headers are nobody's: they are not taken apart
+    for sent in (["Bearer a.b.c", ""], ["", "Bearer a.b.c"], ["Bearer a.b.c", "Basic eDp5"]):
+        for values in (sent, [", ".join(sent)]):
+            with pytest.raises(MalformedTokenError):
+                token_in(values)
+
+
 def _frames(error: BaseException) -> list[Any]:
     frames, traceback = [], error.__traceback__
     while traceback is not None:
@@ -102,10 +117,17 @@ def test_a_websockets_token_follows_the_subprotocol_bearer(subprotocols: list[st
 
 
 def test_a_preflight_is_options_with_both_of_its_headers() -> None:
-    assert is_preflight("OPTIONS", lambda _: True)
-    assert not is_preflight("GET", lambda _: True)
-    assert not is_preflight("OPTIONS", lambda name: name == "Origin")
-    assert not is_preflight("OPTIONS", lambda name: name != "Origin")
+    both = {"Origin", "Access-Control-Request-Method"}
+    assert is_preflight("OPTIONS", both.__contains__)
+    assert not is_preflight("GET", both.__contains__)
+    for name in both:
+        assert not is_preflight("OPTIONS", {name}.__contains__)
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_request_that_names_another_method_is_no_preflight(name: str) -> None:
+    headers = {"Origin", "Access-Control-Request-Method", name}
+    assert not is_preflight("OPTIONS", headers.__contains__)
 
 
 def test_a_gate_asks_for_more_than_its_verifier_and_says_the_same_to_both_calls() -> None:
@@ -124,13 +146,31 @@ def test_a_gate_asks_for_more_than_its_verifier_and_says_the_same_to_both_calls(
 
 def test_only_an_optional_token_may_be_absent() -> None:
     verifier = FakeUserPool().verifier()
-    for values in ([], [""], [" "]):
+    for values in ([], [""], [" "], ["", " "], [" , "]):
         assert Gate("here", verifier, optional=True).verified(values) is None
         assert asyncio.run(Gate("here", verifier, optional=True).verified_async(values)) is None
         with pytest.raises(MissingTokenError):
             Gate("here", verifier).verified(values)
     with pytest.raises(MissingTokenError):
         Gate("here", verifier, optional=True).verified(["Bearer"])
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_gate_reads_no_header_that_is_longer_than_a_token_may_be(optional: bool) -> None:
+    pool, told = FakeUserPool(), list[VerificationEvent | FetchEvent]()
+    raw = pool.access_token("ada")
+    verifier = pool.verifier(max_token_bytes=len(raw), observer=told.append)
+    gate = Gate("here", verifier, optional=optional)
+    assert gate.verified([f"Bearer {raw}"]) is not None
+    for values in ([f"Bearer {raw}s"], ["a " * 32_000], [" " * 64_000], ["." * 64_000], ["Bearer x", "x" * len(raw)]):
+        told.clear()
+        with pytest.raises(
+            MalformedTokenError, match=f"at most {len(raw) + 7} characters, found {len(''.join(values))}"
+        ):
+            gate.verified(values)
+        with pytest.raises(MalformedTokenError):
+            asyncio.run(gate.verified_async(values))
+        assert [event.code for event in told if isinstance(event, VerificationEvent)] == ["malformed_token"] * 2
 
 
 def test_a_gate_shows_no_token_in_the_local_variables_of_its_frames() -> None:
@@ -166,5 +206,6 @@ def test_a_gate_wants_a_verifier_and_flags() -> None:
     ):
         with pytest.raises(ConfigurationError, match=message):
             Gate("here", given, **options)
-    assert not Gate("here", verifier).lets_pass("OPTIONS", lambda _: True)
-    assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", lambda _: True)
+    preflight = {"Origin", "Access-Control-Request-Method"}.__contains__
+    assert not Gate("here", verifier).lets_pass("OPTIONS", preflight)
+    assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", preflight)

@@ -49,6 +49,25 @@ def test_a_thread_has_no_token_of_another() -> None:
     assert found == [None]
 
 
+def test_what_a_request_started_has_its_token_until_it_ends_and_none_afterwards() -> None:
+    async def worker(found: list[object], ended: asyncio.Event) -> None:
+        found.append(current_token())
+        await ended.wait()
+        found.extend([current_token(), await asyncio.to_thread(current_token)])
+
+    async def main() -> None:
+        found: list[object] = []
+        ended, token = asyncio.Event(), token_of("ada")
+        with token_in_context(token):
+            task = asyncio.create_task(worker(found, ended))
+            await asyncio.sleep(0)
+        ended.set()
+        await task
+        assert found == [token, None, None]
+
+    asyncio.run(main())
+
+
 def test_tasks_have_their_own_tokens() -> None:
     async def handled(token: AccessToken, barrier: asyncio.Barrier) -> None:
         with token_in_context(token):

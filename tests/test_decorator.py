@@ -346,6 +346,8 @@ def test_a_preflight_reaches_the_handler_without_a_token(build: Callable[..., Ev
         pytest.param({"Access-Control-Request-Method": "POST"}, "OPTIONS", id="method-alone"),
         pytest.param({**PREFLIGHT, "Origin": ""}, "OPTIONS", id="empty-origin"),
         pytest.param({**PREFLIGHT, "X-HTTP-Method-Override": "OPTIONS"}, "POST", id="override"),
+        pytest.param({**PREFLIGHT, "X-HTTP-Method-Override": "DELETE"}, "OPTIONS", id="overridden"),
+        pytest.param({**PREFLIGHT, "x-http-method": "DELETE"}, "OPTIONS", id="overridden-by-another-name"),
     ],
 )
 def test_what_only_looks_like_a_preflight_needs_a_token(

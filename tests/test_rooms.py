@@ -25,6 +25,7 @@ ROOMS = (
     "context",
     "verifier",
     "answers",
+    "conversation",
     "aws_lambda",
     "integrations",
     "testing",

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from asyncio import timeout
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cognito_verify.answers import BEARER_SUBPROTOCOL, REFUSALS, Gate, answer_to, tokens_offered
 from cognito_verify.context import token_in_context
-from cognito_verify.errors import CognitoVerifyError, TokenExpiredError
+from cognito_verify.conversation import (
+    POLICY_VIOLATION,
+    TOKEN_IN_SCOPE,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    credentials,
+    outside_of_the_request,
+    until_expiry,
+)
+from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
 __all__ = ["CognitoMiddleware"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 
 
 class CognitoMiddleware:
@@ -37,7 +41,8 @@ class CognitoMiddleware:
         scopes: Scopes that are asked for besides the verifier's own.
         optional: Let a request without a token through, with None in the token's place. A bad one is still refused.
         allow_preflight: Let a browser's preflight through: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
-            Anybody can send one, so the application must answer `OPTIONS` by itself.
+            Anybody can send one, so the application must answer every `OPTIONS` by itself, before it does its work. A
+            middleware for CORS that stands outside of this one answers preflights, and needs no such permission.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -53,7 +58,7 @@ class CognitoMiddleware:
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._app = app
         self._gate: Gate[AccessToken | IdToken] = Gate(
@@ -74,52 +79,35 @@ class CognitoMiddleware:
         token = None
         if not self._gate.lets_pass(scope["method"], lambda name: any(_values(scope, name.lower().encode()))):
             try:
-                token = await self._gate.verified_async(_values(scope, b"authorization"))
+                token = await self._gate.verified_async(credentials(scope))
             except REFUSALS as error:
                 return await _refuse(error, send, "http")
-        scope["cognito_verify.token"] = token
-        with token_in_context(token):
-            return await self._app(scope, receive, send)
+        return await self._hand_on(token, scope, receive, send)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         offered: list[str] = scope.get("subprotocols") or []
         try:
-            token = await self._gate.verified_async(_values(scope, b"authorization") or tokens_offered(offered))
+            token = await self._gate.verified_async(credentials(scope))
         except REFUSALS as error:
             await receive()  # `websocket.connect`, which comes before any answer
             if "websocket.http.response" in (scope.get("extensions") or {}):
                 return await _refuse(error, send, "websocket.http")
-            return await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": error.code})
+        secret = {BEARER_SUBPROTOCOL, *tokens_offered(offered)} | (set() if token is None else {token.raw})
+        if not secret.isdisjoint(offered):
+            scope = _without(secret, scope)
         if BEARER_SUBPROTOCOL in offered:
-            scope, send = _without_offer(scope), _accepting_offer(send)
+            send = _accepting_offer(send)
         if token is not None:
-            receive, send = self._until_expiry(token, receive, send)
-        scope["cognito_verify.token"] = token
+            receive, send = until_expiry(token, self._gate.verifier, receive, send)
+        return await self._hand_on(token, scope, receive, send)
+
+    async def _hand_on(self, token: AccessToken | IdToken | None, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[TOKEN_IN_SCOPE] = token
+        if token is not None:
+            receive, send = outside_of_the_request(receive, send)
         with token_in_context(token):
             return await self._app(scope, receive, send)
-
-    def _until_expiry(self, token: AccessToken | IdToken, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """The two ends of a conversation that is over when its token is."""
-        clock, end = self._gate.verifier.clock, token["exp"] + self._gate.verifier.leeway
-
-        async def close() -> None:
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": TokenExpiredError.code})
-
-        async def receive_in_time() -> Message:
-            try:
-                async with timeout(max(0, end - clock())):
-                    return await receive()
-            except TimeoutError:
-                await close()
-                return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION, "reason": TokenExpiredError.code}
-
-        async def send_in_time(message: Message) -> None:
-            if clock() >= end and message["type"] == "websocket.send":
-                await close()
-                raise OSError("the WebSocket was closed: its token has expired")
-            await send(message)
-
-        return receive_in_time, send_in_time
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
@@ -135,12 +123,11 @@ async def _refuse(error: CognitoVerifyError, send: Send, kind: str) -> None:
     await send({"type": f"{kind}.response.body", "body": body})
 
 
-def _without_offer(scope: Scope) -> Scope:
+def _without(secret: set[str], scope: Scope) -> Scope:
     """The application must not choose the token for the subprotocol: the answer would send it back."""
-    offered = scope["subprotocols"]
-    at = offered.index(BEARER_SUBPROTOCOL)
+    offered = [name for name in scope["subprotocols"] if name not in secret]
     headers = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
-    return {**scope, "subprotocols": offered[:at] + offered[at + 2 :], "headers": headers}
+    return {**scope, "subprotocols": offered, "headers": headers}
 
 
 def _accepting_offer(send: Send) -> Send:

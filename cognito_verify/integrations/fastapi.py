@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from inspect import Parameter, Signature
 from typing import Any, Generic
 from urllib.parse import urlsplit
@@ -17,8 +18,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 
-from cognito_verify.answers import REFUSALS, Gate, answer_to, tokens_offered
+from cognito_verify.answers import REFUSALS, Gate, answer_to
 from cognito_verify.context import token_in_context
+from cognito_verify.conversation import credentials
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError, shown
 from cognito_verify.requirements import Requirement, RequirementSource, all_of, requirement
 from cognito_verify.verifier import CognitoVerifier, TokenT_co
@@ -47,15 +49,17 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
     """A dependency whose value is the verified token; without one, the endpoint does not run.
 
     For HTTP and WebSocket endpoints, `async def` or not, as an argument or in `dependencies=[...]` of a route, a router
-    or the application. `Security(..., scopes=[...])` is enforced: the token needs all of those. The token is the
-    `current_token()` of the endpoint, of all below it and of background tasks as well; what an endpoint without this
-    dependency reads there is not defined.
+    or the application, whose mounted applications and OpenAPI document they do not cover. `Security(..., scopes=[...])`
+    is enforced: the token needs all of those. The token is the `current_token()` of the endpoint, of all below it and
+    of background tasks as well; it is gone when the request ends.
 
     Args:
         verifier: Who verifies; build it once, beside the application.
         groups: Groups that are asked for besides the verifier's own.
         scopes: Scopes that are asked for besides the verifier's own.
-        optional: The value is None where no token was sent. A bad one is still refused.
+        optional: The value is None where no token was sent. A bad one is still refused. `groups` and `scopes` beside it
+            are asked of those who send a token; what `requires(...)` and `Security(..., scopes=[...])` ask for is asked
+            of everybody.
         domain: The pool's domain, such as `https://example.auth.us-east-1.amazoncognito.com`. With it, the OpenAPI
             document names the authorization code flow, so that the docs page can log in.
 
@@ -101,7 +105,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
     def requires(
         self, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
     ) -> CognitoBearer[TokenT_co]:
-        """A dependency that asks for these groups and scopes besides its own.
+        """A dependency that asks for these groups and scopes besides its own, and so for a token: it is not optional.
 
         Raises:
             ConfigurationError: A requirement is empty or senseless, or there is none.
@@ -114,7 +118,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
             _both(self._groups, requirement("groups", groups)),
             _both(self._scopes, requirement("scopes", scopes)),
             self._login,
-            optional=self._is_optional,
+            optional=False,  # who asks for more asks for a token
         )
         return narrower
 
@@ -126,21 +130,23 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
     ) -> TokenT_co | None:
         """What FastAPI calls, with what `__signature__` says."""
         gate = self._gates.get(tuple(security_scopes.scopes)) or self._gate(tuple(security_scopes.scopes))
-        headers, offered = connection.headers, connection.scope.get("subprotocols") or ()
         try:
-            token = await gate.verified_async(headers.getlist("authorization") or tokens_offered(offered))
+            token = await gate.verified_async(credentials(connection.scope))
         except REFUSALS as error:
             refusal = _exception(error.with_traceback(None), connection)
         else:
-            # For the rest of the request's task, which ends with it. To clear it by `yield` costs 80 us, for FastAPI
-            # then enters and leaves two exit stacks and a context manager: half of what a whole request takes.
-            token_in_context(token).__enter__()
+            # Until what FastAPI itself closes at the end of a request, behind background tasks. To clear it by `yield`
+            # costs 80 us, for FastAPI then enters and leaves two exit stacks and a context manager: half of what a
+            # whole request takes. Without that place, for the rest of the request's task.
+            end_of_request = connection.scope.get("fastapi_inner_astack") or ExitStack()
+            end_of_request.enter_context(token_in_context(token))
             return token
         raise refusal  # out here: it has no context, whose traceback would go on and on
 
     def _gate(self, security_scopes: tuple[str, ...]) -> Gate[TokenT_co]:
         scopes = _both(self._scopes, all_of(*security_scopes) if security_scopes else None)
-        gate = Gate("CognitoBearer", self._verifier, groups=self._groups, scopes=scopes, optional=self._is_optional)
+        optional = False if security_scopes else self._is_optional  # as for `requires`
+        gate = Gate("CognitoBearer", self._verifier, groups=self._groups, scopes=scopes, optional=optional)
         return self._gates.setdefault(security_scopes, gate)
 
 

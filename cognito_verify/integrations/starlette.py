@@ -13,11 +13,11 @@ from starlette.authentication import (
 )
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cognito_verify.answers import REFUSALS, Gate, answer_to, tokens_offered
+from cognito_verify.answers import REFUSALS, Gate, answer_to
 from cognito_verify.context import token_in_context
+from cognito_verify.conversation import POLICY_VIOLATION, credentials, outside_of_the_request, until_expiry
 from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
@@ -71,6 +71,8 @@ class CognitoBackend(AuthenticationBackend):
         scopes: Scopes that are asked for besides the verifier's own.
         optional: A request without a token is an `UnauthenticatedUser`'s. A bad token is still refused.
         allow_preflight: So is a browser's preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+            Anybody can send one, so endpoints must answer every `OPTIONS` by itself. Where `CORSMiddleware` stands
+            before the authentication, it answers preflights, and needs no such permission.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -83,7 +85,7 @@ class CognitoBackend(AuthenticationBackend):
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._gate: Gate[AccessToken | IdToken] = Gate(
             "CognitoBackend", verifier, groups=groups, scopes=scopes, optional=optional, allow_preflight=allow_preflight
@@ -95,13 +97,10 @@ class CognitoBackend(AuthenticationBackend):
         Raises:
             CognitoAuthenticationError: The token is refused.
         """
-        headers = conn.headers
-        if self._gate.lets_pass(conn.scope.get("method", ""), headers.__contains__):
+        if self._gate.lets_pass(conn.scope.get("method", ""), conn.headers.__contains__):
             return None
         try:
-            token = await self._gate.verified_async(
-                headers.getlist("authorization") or tokens_offered(conn.scope.get("subprotocols") or ())
-            )
+            token = await self._gate.verified_async(credentials(conn.scope))
         except REFUSALS as error:
             refusal = error.with_traceback(None)
         else:
@@ -115,7 +114,8 @@ class CognitoBackend(AuthenticationBackend):
 class CognitoAuthenticationMiddleware:
     """In the place of Starlette's `AuthenticationMiddleware`: with a `CognitoBackend`, and refusals as everywhere.
 
-    The token is the `current_token()` as well. WebSockets are refused before they open.
+    The token is the `current_token()` as well. WebSockets are refused before they open, and closed when their token
+    expires.
 
     Args:
         app: The application; `Middleware(CognitoAuthenticationMiddleware, verifier=verifier)` fills it in.
@@ -137,9 +137,10 @@ class CognitoAuthenticationMiddleware:
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._app = app
+        self._verifier = verifier
         self._backend = CognitoBackend(
             verifier, groups=groups, scopes=scopes, optional=optional, allow_preflight=allow_preflight
         )
@@ -153,10 +154,15 @@ class CognitoAuthenticationMiddleware:
         except CognitoAuthenticationError as error:
             # Starlette's own answers a WebSocket by closing it: 403, whatever the reason, and without a word.
             if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
-                close = {"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": error.refusal.code}
+                close = {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": error.refusal.code}
                 return await send(close)
             status, headers, body = answer_to(error.refusal)
             return await Response(body, status, headers)(scope, receive, send)
         scope["auth"], scope["user"] = found or (AuthCredentials(), UnauthenticatedUser())
-        with token_in_context(found and found[1].token):
+        token = found and found[1].token
+        if token is not None:
+            receive, send = outside_of_the_request(receive, send)
+            if scope["type"] == "websocket":
+                receive, send = until_expiry(token, self._verifier, receive, send)
+        with token_in_context(token):
             return await self._app(scope, receive, send)

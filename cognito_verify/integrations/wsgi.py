@@ -31,7 +31,8 @@ class CognitoMiddleware:
         scopes: Scopes that are asked for besides the verifier's own.
         optional: Let a request without a token through, with None in the token's place. A bad one is still refused.
         allow_preflight: Let a browser's preflight through: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
-            Anybody can send one, so the application must answer `OPTIONS` by itself.
+            Anybody can send one, so the application must answer every `OPTIONS` by itself, before it does its work. A
+            middleware for CORS that stands outside of this one answers preflights, and needs no such permission.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -47,7 +48,7 @@ class CognitoMiddleware:
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
         optional: bool = False,
-        allow_preflight: bool = True,
+        allow_preflight: bool = False,
     ) -> None:
         self._app = app
         self._gate: Gate[AccessToken | IdToken] = Gate(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from waitress.server import create_server
 
-__all__ = ["Headers", "Reply", "ask", "served_by_uvicorn", "served_by_waitress"]
+__all__ = ["Headers", "Reply", "ask", "pipelined", "served_by_uvicorn", "served_by_waitress"]
 
 Headers = Iterable[tuple[str, str]]
 _PATIENCE = 30.0  # seconds
@@ -50,6 +50,20 @@ def ask(url: str, headers: Headers = (), *, method: str = "GET") -> Reply:
         return Reply(response.status, found, response.read())
     finally:
         connection.close()
+
+
+def pipelined(url: str, *requests: tuple[str, Headers]) -> bytes:
+    """All that is answered to paths with headers which are sent at once, on one connection."""
+    host = urlsplit(url).netloc
+    with socket.create_connection((host.rpartition(":")[0], int(host.rpartition(":")[2])), _PATIENCE) as connection:
+        sent = [
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\n"
+            + ("Connection: close\r\n" if (path, headers) == requests[-1] else "")
+            + "".join(f"{name}: {value}\r\n" for name, value in headers)
+            for path, headers in requests
+        ]
+        connection.sendall("".join(f"{request}\r\n" for request in sent).encode())
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 @contextmanager

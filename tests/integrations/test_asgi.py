@@ -15,12 +15,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from cognito_verify import current_token
+from cognito_verify.conversation import Message, Receive, Scope, Send
 from cognito_verify.errors import ConfigurationError
-from cognito_verify.integrations.asgi import ASGIApp, CognitoMiddleware, Message, Receive, Scope, Send
+from cognito_verify.integrations.asgi import ASGIApp, CognitoMiddleware
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import Clock, FakeUserPool
 from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
-from tests.integrations.serving import Reply, ask, served_by_uvicorn
+from tests.integrations.serving import Reply, ask, pipelined, served_by_uvicorn
 
 PREFLIGHT = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")]
 
@@ -86,11 +87,13 @@ def test_the_answer_to_head_has_no_body(url: str) -> None:
     assert (reply.status, reply.body, reply.headers["www-authenticate"]) == (401, b"", "Bearer")
 
 
-def test_a_preflight_reaches_the_application_and_a_bare_options_does_not(url: str, guards: Guards) -> None:
-    assert ask(url, PREFLIGHT, method="OPTIONS").json == {"username": None}
-    assert ask(url, PREFLIGHT[:1], method="OPTIONS").status == ask(url, PREFLIGHT).status == 401
-    with served_by_uvicorn(CognitoMiddleware(hello, guards.verifier, allow_preflight=False), lifespan="off") as closed:
-        assert ask(closed, PREFLIGHT, method="OPTIONS").status == 401
+def test_only_a_preflight_that_is_allowed_reaches_the_application_without_a_token(url: str, guards: Guards) -> None:
+    assert ask(url, PREFLIGHT, method="OPTIONS").status == 401
+    allowing = CognitoMiddleware(hello, guards.verifier, allow_preflight=True)
+    with served_by_uvicorn(allowing, lifespan="off") as open_url:
+        assert ask(open_url, PREFLIGHT, method="OPTIONS").json == {"username": None}
+        assert ask(open_url, PREFLIGHT[:1], method="OPTIONS").status == ask(open_url, PREFLIGHT).status == 401
+        assert ask(open_url, [*PREFLIGHT, ("X-HTTP-Method-Override", "DELETE")], method="OPTIONS").status == 401
 
 
 def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
@@ -197,9 +200,32 @@ def test_a_browser_offers_its_token_as_a_subprotocol_and_the_application_never_s
         (["bearer", raw], []),
         (["chat", "bearer", raw], ["chat"]),
         (["bearer", raw, "chat"], ["chat"]),
+        (["bearer", raw, raw], []),
+        (["bearer", raw, "chat", "bearer", raw], ["chat"]),
     ):
         with opened(url, subprotocols=offered) as socket:
             assert (json.loads(socket.recv()), socket.subprotocol) == ([{"username": "ada"}, left], "bearer")
+
+
+def test_a_token_that_is_offered_beside_one_in_the_header_is_not_handed_on_either(url: str, guards: Guards) -> None:
+    raw, other = guards.pool.access_token("ada"), guards.pool.access_token("bob")
+    for offered, left in ((["bearer", other, "chat"], ["chat"]), (["chat", raw], ["chat"])):
+        with opened(url, subprotocols=offered, additional_headers=dict(bearer(raw))) as socket:
+            assert json.loads(socket.recv()) == [{"username": "ada"}, left]
+
+
+def test_within_another_the_token_that_a_browser_offered_is_verified_anew(guards: Guards) -> None:
+    for groups, opens in (("finance", True), ("sales", False)):
+        inner = CognitoMiddleware(hello, guards.verifier, groups="finance")
+        with served_by_uvicorn(CognitoMiddleware(inner, guards.verifier), lifespan="off") as url:
+            offered = ["bearer", guards.pool.access_token("ada", groups=groups)]
+            if opens:
+                with opened(url, subprotocols=offered) as socket:
+                    assert (json.loads(socket.recv()), socket.subprotocol) == ([{"username": "ada"}, []], "bearer")
+            else:
+                with pytest.raises(InvalidStatus) as refusal:
+                    opened(url, subprotocols=offered)
+                assert b"missing_group" in (refusal.value.response.body or b"")
 
 
 def test_the_subprotocol_that_the_application_chose_stays(guards: Guards) -> None:
@@ -308,6 +334,54 @@ def test_a_websocket_that_only_talks_is_closed_when_its_token_expires(leeway: in
     sent = asyncio.run(conversation(app, heard, headers=headers_of(pool.access_token("ada"))))
     assert [message.get("text") for message in sent[1:2]] == ["in time"]
     assert sent[2:] == [EXPIRED, {"type": "websocket.close"}]
+
+
+def test_a_pipelined_request_does_not_see_the_token_of_the_one_before_which_is_still_at_work(guards: Guards) -> None:
+    found: list[object] = []
+    next_one = asyncio.Event()
+
+    async def answer(send: Send) -> None:
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def busy(_: Scope, __: Receive, send: Send) -> None:
+        await answer(send)
+        await next_one.wait()
+        found.append(who()["username"])
+
+    guarded = CognitoMiddleware(busy, guards.verifier)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/busy":
+            await guarded(scope, receive, send)
+        else:
+            found.append(who()["username"])
+            next_one.set()
+            await answer(send)
+
+    with served_by_uvicorn(app, lifespan="off") as url:
+        answers = pipelined(url, ("/busy", bearer(guards.pool.access_token("ada"))), ("/open", []))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert found == [None, "ada"]
+
+
+def test_what_a_server_starts_while_it_listens_for_a_request_has_no_token(guards: Guards) -> None:
+    found: list[object] = []
+
+    async def receive() -> Message:
+        found.append(await asyncio.create_task(asyncio.to_thread(current_token)))
+        return {"type": "http.request"}
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        await receive()
+        found.append(who()["username"])
+
+    async def send(_: Message) -> None: ...
+
+    scope = {"type": "http", "method": "GET", "headers": headers_of(guards.pool.access_token("ada"))}
+    asyncio.run(CognitoMiddleware(app, guards.verifier)(scope, receive, send))
+    assert found == [None, "ada"]
 
 
 def test_requests_at_once_do_not_see_each_others_token(url: str, guards: Guards) -> None:

@@ -9,16 +9,19 @@ import fastapi
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, Security, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.security import SecurityScopes
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from cognito_verify import AccessToken, all_of, current_token
 from cognito_verify.errors import ConfigurationError
+from cognito_verify.integrations.asgi import CognitoMiddleware
 from cognito_verify.integrations.fastapi import CognitoBearer, CognitoHTTPException
 from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
-from tests.integrations.serving import Reply, ask, served_by_uvicorn
+from tests.integrations.serving import Reply, ask, pipelined, served_by_uvicorn
 
 DOMAIN = "https://example.auth.us-east-1.amazoncognito.com"
 
@@ -104,6 +107,67 @@ def test_a_stream_and_a_background_task_have_the_token_and_nothing_after_them(ur
     assert ask(f"{url}/late").json == ["ada", None]
 
 
+def test_a_pipelined_request_without_the_dependency_has_no_token(url: str, guards: Guards) -> None:
+    answers = pipelined(url, ("/stream", bearer(guards.pool.access_token("ada"))), ("/late", []))
+    assert answers.endswith(b'["ada",null]')
+
+
+def test_what_an_endpoint_started_has_no_token_once_the_request_is_over(guards: Guards) -> None:
+    app = FastAPI()
+    started: list[asyncio.Task[str | None]] = []
+    over = asyncio.Event()
+
+    async def work() -> str | None:
+        await over.wait()
+        return who()["username"]
+
+    @app.get("/", dependencies=[Security(CognitoBearer(guards.verifier))])
+    async def start() -> str | None:
+        started.append(asyncio.create_task(work()))
+        return who()["username"]
+
+    @app.get("/over")
+    async def end() -> str | None:
+        over.set()
+        return await started.pop()
+
+    with served_by_uvicorn(app) as url:
+        assert ask(url, bearer(guards.pool.access_token("ada"))).json == "ada"
+        assert ask(f"{url}/over").json is None
+
+
+def test_without_a_place_for_what_ends_with_a_request_the_token_is_there_all_the_same(guards: Guards) -> None:
+    cognito = CognitoBearer(guards.verifier)
+    headers = [(b"authorization", guards.pool.access_token("ada").encode())]
+
+    async def call() -> dict[str, str | None]:
+        await cognito(HTTPConnection({"type": "http", "headers": headers}), SecurityScopes())
+        return who()
+
+    assert asyncio.run(call()) == {"username": "ada"}
+
+
+def test_a_websocket_that_a_middleware_has_let_in_is_verified_anew_by_the_dependency(guards: Guards) -> None:
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def talk(
+        websocket: WebSocket,
+        token: Annotated[AccessToken, Security(CognitoBearer(guards.verifier, groups="finance"))],
+    ) -> None:
+        await websocket.accept()
+        await websocket.send_text(str(token.username))
+
+    with served_by_uvicorn(CognitoMiddleware(app, guards.verifier)) as url:
+        good = guards.pool.access_token("ada", groups="finance")
+        with connect(ws(url), proxy=None, subprotocols=["bearer", good]) as socket:  # type: ignore[list-item]
+            assert socket.recv() == "ada"
+        bad: Any = ["bearer", guards.pool.access_token("ada")]
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(ws(url), proxy=None, subprotocols=bad)
+    assert b"missing_group" in (refusal.value.response.body or b"")
+
+
 def test_the_scopes_of_security_are_enforced_all_of_them(url: str, guards: Guards) -> None:
     def call(scopes: list[str]) -> Reply:
         return ask(f"{url}/both", bearer(guards.pool.access_token("ada", scopes=scopes)))
@@ -147,6 +211,37 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
         assert ask(url).json is None
         assert ask(url, bearer(guards.pool.access_token("ada"))).json == "ada"
         assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
+
+
+@pytest.mark.parametrize("way", ["groups", "scopes", "security", "nested"])
+def test_an_optional_token_is_asked_for_where_groups_or_scopes_are(guards: Guards, way: str) -> None:
+    app = FastAPI()
+    optional = CognitoBearer(guards.verifier, optional=True)
+
+    def nested(token: Annotated[AccessToken | None, Security(optional)]) -> AccessToken | None:
+        return token
+
+    guard = {
+        "groups": Security(optional.requires(groups="finance")),
+        "scopes": Security(optional.requires(scopes="orders/read")),
+        "security": Security(optional, scopes=["orders/read"]),
+        "nested": Security(nested, scopes=["orders/read"]),
+    }[way]
+    app.delete("/", dependencies=[guard])(lambda: "deleted")
+    with served_by_uvicorn(app) as url:
+        reply = ask(url, method="DELETE")
+        assert (reply.status, reply.json["code"]) == (401, "missing_token")
+        assert ask(url, bearer(guards.pool.access_token("ada")), method="DELETE").status == 403
+        good = guards.pool.access_token("ada", groups="finance", scopes=["orders/read"])
+        assert ask(url, bearer(good), method="DELETE").json == "deleted"
+
+
+def test_what_is_said_beside_optional_is_asked_of_those_who_send_a_token(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier, optional=True, groups="finance"))])
+    app.get("/")(lambda: "hello")
+    with served_by_uvicorn(app) as url:
+        assert ask(url).json == "hello"
+        assert ask(url, bearer(guards.pool.access_token("ada"))).json["code"] == "missing_group"
 
 
 def test_a_fault_of_ours_is_a_500_and_blames_no_client(guards: Guards) -> None:
@@ -342,6 +437,20 @@ def test_requires_wants_a_requirement(guards: Guards) -> None:
         cognito.requires(groups=[])
     with pytest.raises(ConfigurationError, match="CognitoBearer: expected a CognitoVerifier, found str"):
         CognitoBearer("us-east-1_TestPool1")  # type: ignore[arg-type]
+
+
+def test_what_is_mounted_is_not_covered_by_the_applications_dependencies_and_is_by_the_middleware(
+    guards: Guards,
+) -> None:
+    app, mounted = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))]), FastAPI()
+    app.get("/")(lambda: "hello")
+    mounted.get("/")(lambda: "mounted")
+    app.mount("/mounted", mounted)
+    paths = ("/", "/mounted/", "/openapi.json")
+    with served_by_uvicorn(app) as url:
+        assert [ask(url + path).status for path in paths] == [401, 200, 200]  # as docs/how-to/fastapi.md says
+    with served_by_uvicorn(CognitoMiddleware(app, guards.verifier)) as url:
+        assert [ask(url + path).status for path in paths] == [401, 401, 401]
 
 
 def test_a_plain_answer_of_the_application_is_let_be(guards: Guards) -> None:

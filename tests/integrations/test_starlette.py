@@ -14,10 +14,11 @@ from starlette.authentication import requires
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -28,6 +29,7 @@ from cognito_verify.integrations.starlette import (
     CognitoBackend,
     CognitoUser,
 )
+from cognito_verify.testing import Clock, FakeUserPool
 from tests.integrations.refusals import PATHS, REFUSED, Guards, Refused, assert_refused, bearer, who
 from tests.integrations.serving import Reply, ask, served_by_uvicorn
 
@@ -104,6 +106,54 @@ def test_a_websocket_takes_the_token_of_its_header_or_of_its_subprotocols(url: s
         assert (json.loads(socket.recv()), socket.subprotocol) == ({"username": "ada"}, "bearer")
 
 
+def test_a_websocket_is_closed_when_its_token_expires() -> None:
+    clock = Clock()
+    pool = FakeUserPool(clock=clock)
+    heard: list[Any] = [{"type": "websocket.connect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return heard.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        assert who()["username"] == "ada"
+        clock.tick(3_600)
+        with pytest.raises(WebSocketDisconnect):
+            await websocket.send_text("too late")
+
+    app = CognitoAuthenticationMiddleware(Starlette(routes=[WebSocketRoute("/", listen)]), pool.verifier())
+    headers = [(b"authorization", pool.access_token("ada").encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "query_string": b"", "subprotocols": []}
+    asyncio.run(app(scope, receive, send))
+    assert sent[1:] == [{"type": "websocket.close", "code": 1008, "reason": "token_expired"}]
+
+
+def test_a_request_and_a_websocket_work_for_the_server_without_their_token(guards: Guards) -> None:
+    found: list[object] = []
+
+    async def receive() -> Any:
+        found.append(who()["username"])
+        return {"type": "websocket.connect"}
+
+    async def send(_: Any) -> None:
+        found.append(who()["username"])
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        found.append(who()["username"])
+
+    headers = [(b"authorization", guards.pool.access_token("ada").encode())]
+    for kind in ("http", "websocket"):
+        scope = {"type": kind, "method": "GET", "headers": headers}
+        asyncio.run(CognitoAuthenticationMiddleware(app, guards.verifier)(scope, receive, send))
+    assert found == [None, None, "ada"] * 2
+
+
 def test_a_server_that_cannot_answer_a_websocket_closes_it(guards: Guards) -> None:
     sent: list[Any] = []
 
@@ -157,12 +207,22 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
         assert ask(url, bearer(guards.pool.expired())).json["code"] == "token_expired"
 
 
-def test_a_preflight_is_nobodys_request(guards: Guards) -> None:
-    with served_by_uvicorn(app_with(guards)) as url:
+def test_a_preflight_that_is_allowed_is_nobodys_request(guards: Guards) -> None:
+    with served_by_uvicorn(app_with(guards, allow_preflight=True)) as url:
         assert ask(url, PREFLIGHT, method="OPTIONS").json == [False, [], None]
         assert ask(url, method="OPTIONS").status == ask(url, PREFLIGHT).status == 401
-    with served_by_uvicorn(app_with(guards, allow_preflight=False)) as url:
+        assert ask(url, [*PREFLIGHT, ("X-Method-Override", "DELETE")], method="OPTIONS").status == 401
+    with served_by_uvicorn(app_with(guards)) as url:
         assert ask(url, PREFLIGHT, method="OPTIONS").status == 401
+
+
+def test_a_cors_middleware_outside_answers_preflights_and_adds_its_headers_to_refusals(guards: Guards) -> None:
+    cors = Middleware(CORSMiddleware, allow_origins=["https://app.example"], allow_headers=["Authorization"])
+    guard = Middleware(CognitoAuthenticationMiddleware, verifier=guards.verifier)
+    with served_by_uvicorn(Starlette(routes=[Route("/", hello)], middleware=[cors, guard])) as url:
+        assert ask(url, [PREFLIGHT[0], (PREFLIGHT[1][0], "GET")], method="OPTIONS").status == 200
+        refusal = ask(url, PREFLIGHT[:1])
+    assert (refusal.status, refusal.headers["access-control-allow-origin"]) == (401, "https://app.example")
 
 
 def test_the_token_is_there_below_a_middleware_that_starts_a_task(guards: Guards) -> None:

@@ -58,11 +58,13 @@ def test_a_refusal_is_answered_as_everywhere(url: str, guards: Guards, request_:
     assert_refused(ask(url + request_.path, request_.headers(guards.pool)), request_, guards)
 
 
-def test_a_preflight_reaches_the_application_and_a_bare_options_does_not(url: str, guards: Guards) -> None:
-    assert ask(url, PREFLIGHT, method="OPTIONS").json == {"username": None}
-    assert ask(url, PREFLIGHT[:1], method="OPTIONS").status == ask(url, PREFLIGHT).status == 401
-    with served_by_waitress(CognitoMiddleware(hello, guards.verifier, allow_preflight=False)) as closed:
-        assert ask(closed, PREFLIGHT, method="OPTIONS").status == 401
+def test_only_a_preflight_that_is_allowed_reaches_the_application_without_a_token(url: str, guards: Guards) -> None:
+    assert ask(url, PREFLIGHT, method="OPTIONS").status == 401
+    with served_by_waitress(CognitoMiddleware(hello, guards.verifier, allow_preflight=True)) as allowing:
+        assert ask(allowing, PREFLIGHT, method="OPTIONS").json == {"username": None}
+        assert ask(allowing, PREFLIGHT[:1], method="OPTIONS").status == ask(allowing, PREFLIGHT).status == 401
+        overriding = [*PREFLIGHT, ("X-HTTP-Method-Override", "DELETE")]
+        assert ask(allowing, overriding, method="OPTIONS").status == 401
 
 
 def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:

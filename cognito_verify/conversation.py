@@ -1,0 +1,90 @@
+"""What the adapters for ASGI have in common: a request's credentials, and the two ends of its conversation."""
+
+from __future__ import annotations
+
+from asyncio import timeout
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from cognito_verify.answers import tokens_offered
+from cognito_verify.context import token_in_context
+from cognito_verify.errors import TokenExpiredError
+from cognito_verify.tokens import AccessToken, IdToken
+from cognito_verify.verifier import CognitoVerifier
+
+__all__ = [
+    "POLICY_VIOLATION",
+    "TOKEN_IN_SCOPE",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "credentials",
+    "outside_of_the_request",
+    "until_expiry",
+]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+TOKEN_IN_SCOPE = "cognito_verify.token"
+"""Where an adapter leaves the verified token for what stands within it. No client can write there."""
+
+
+def credentials(scope: Scope) -> list[str]:
+    """The values of all `Authorization` headers; where a WebSocket has none, the token that it offers.
+
+    An adapter takes the offer out of what it hands on. One that stands within another finds what that one verified, and
+    verifies it anew.
+    """
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    if values or scope["type"] != "websocket":
+        return values
+    token: AccessToken | IdToken | None = scope.get(TOKEN_IN_SCOPE)
+    return tokens_offered(scope.get("subprotocols") or ()) or ([] if token is None else [token.raw])
+
+
+def outside_of_the_request(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """The two ends of a conversation, which work for the server and so without the request's token.
+
+    A server starts there what is not this request's: uvicorn the connection's next request, once an answer is complete.
+    """
+
+    async def receive_outside() -> Message:
+        with token_in_context(None):
+            return await receive()
+
+    async def send_outside(message: Message) -> None:
+        with token_in_context(None):
+            await send(message)
+
+    return receive_outside, send_outside
+
+
+def until_expiry(
+    token: AccessToken | IdToken, verifier: CognitoVerifier[Any], receive: Receive, send: Send
+) -> tuple[Receive, Send]:
+    """The two ends of a WebSocket that is over when its token is."""
+    clock, end = verifier.clock, token["exp"] + verifier.leeway
+
+    async def close() -> None:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": TokenExpiredError.code})
+
+    async def receive_in_time() -> Message:
+        try:
+            async with timeout(max(0, end - clock())):
+                return await receive()
+        except TimeoutError:
+            await close()
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION, "reason": TokenExpiredError.code}
+
+    async def send_in_time(message: Message) -> None:
+        if clock() >= end and message["type"] == "websocket.send":
+            await close()
+            raise OSError("the WebSocket was closed: its token has expired")
+        await send(message)
+
+    return receive_in_time, send_in_time
