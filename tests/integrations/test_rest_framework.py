@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
+from django.views.decorators.cache import cache_page
 
 from cognito_verify import all_of, current_token
 from cognito_verify.answers import answer_to
@@ -25,6 +26,8 @@ from openapi_spec_validator import validate
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import UserRateThrottle
@@ -54,15 +57,20 @@ def described(pool: FakeUserPool, **changed: Any) -> dict[str, Any]:
     return {**settings, "JWKS": pool.jwks, **changed}
 
 
-def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
-    """What a view with these permissions answers."""
+def view_of(permissions: Any, **attributes: Any) -> Any:
+    """A view with these permissions, which says who asks."""
 
     def get(self: object, request: Any) -> Response:
         del self
         return Response({"user": str(request.user), "auth": request.auth and request.auth.username})
 
     anything: Any = type("Anything", (APIView,), {"permission_classes": permissions, "get": get, **attributes})
-    view = anything.as_view()
+    return anything.as_view()
+
+
+def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
+    """What a view with these permissions answers."""
+    view = view_of(permissions, **attributes)
     header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
     response = view(RequestFactory().get("/", **header))
     response.render()
@@ -169,6 +177,38 @@ def test_the_token_of_one_request_is_not_that_of_the_next_in_the_thread(pool: Fa
         client.get("/seen")
     assert [token and token.username for token in seen] == ["ada", None]
     assert current_token() is None
+
+
+def test_a_cached_answer_is_for_its_bearer_alone(pool: FakeUserPool) -> None:
+    urls = [path(name, cache_page(60)(view_of([one]))) for name, one in (("open", AllowAny), ("closed", HasToken))]
+    raws = {name: {"HTTP_AUTHORIZATION": pool.access_token(name)} for name in ("ada", "bob")}
+    client = Client(HTTP_HOST="cached.of.rest.framework")
+
+    def found(where: str, *names: str) -> list[str | None]:
+        return [client.get(where, **raws.get(name, {})).json().get("user") for name in names]
+
+    with override_settings(ROOT_URLCONF=type("urls", (), {"urlpatterns": urls})):
+        assert found("/open", "nobody", "ada", "bob", "ada") == ["AnonymousUser", "ada", "bob", "ada"]
+        assert found("/closed", "ada", "bob", "nobody", "ada") == ["ada", "bob", None, "ada"]
+
+
+def test_every_answer_of_a_view_that_asks_for_tokens_says_that_it_varies(pool: FakeUserPool) -> None:
+    def vary(*asked: Any, **attributes: Any) -> str | None:
+        value: str | None = reply_of(*asked, **attributes).headers.get("Vary")
+        return value
+
+    for raw in (None, pool.expired(), pool.access_token("ada")):
+        assert vary([AllowAny], raw) == vary([HasGroups("finance")], raw) == "Accept, Authorization"
+    assert vary([AllowAny], renderer_classes=[JSONRenderer]) == "Authorization"
+    assert vary([AllowAny], authentication_classes=[BasicAuthentication]) == "Accept"
+
+
+def test_a_request_that_no_view_handles_is_authenticated_as_well(pool: FakeUserPool) -> None:
+    plain = RequestFactory().get("/", HTTP_AUTHORIZATION=pool.access_token("ada"))
+    for request in (plain, Request(plain)):
+        found = CognitoAuthentication().authenticate(request)
+        assert found is not None
+        assert found[1].username == "ada"
 
 
 def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None:

@@ -41,7 +41,7 @@ class CognitoAuthentication(BaseAuthentication):
     """Verified tokens: `request.auth` is the token, `request.user` its bearer, and `current_token()` gives it below.
 
     A request without a bearer token is left to the next authentication class, and to the permissions. A bad token is
-    refused here, whatever they say.
+    refused here, whatever they say. Every answer of a view that asks here gets `Vary: Authorization`.
     """
 
     def authenticate(self, request: Any) -> tuple[Any, AccessToken | IdToken] | None:
@@ -52,6 +52,7 @@ class CognitoAuthentication(BaseAuthentication):
             AccessRefused: 403, by the requirements and checks of the settings.
             KeysUnavailable: 503.
         """
+        _vary(request)
         verifier = configured().verifier
         try:  # in a list to be emptied: a report with local variables must not show it
             sealed = [token_in(authorization(request))]
@@ -183,6 +184,13 @@ class AccessRefused(_Answered, PermissionDenied):
 
 class KeysUnavailable(_Answered):
     """503: the pool's keys cannot be had now."""
+
+
+def _vary(request: Any) -> None:
+    """The framework puts the headers of the view into whatever it answers, as a refusal or without a token too."""
+    headers = getattr(getattr(request, "parser_context", {}).get("view"), "headers", None)
+    if headers is not None:
+        headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), "Authorization"])
 
 
 def _token_of(request: Any) -> AccessToken | IdToken:
