@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from django.views.decorators.cache import cache_page
@@ -57,6 +58,12 @@ def described(pool: FakeUserPool, **changed: Any) -> dict[str, Any]:
     return {**settings, "JWKS": pool.jwks, **changed}
 
 
+def request_with(raw: str | None = None) -> HttpRequest:
+    header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
+    request: HttpRequest = RequestFactory().get("/", **header)
+    return request
+
+
 def view_of(permissions: Any, **attributes: Any) -> Any:
     """A view with these permissions, which says who asks."""
 
@@ -64,15 +71,15 @@ def view_of(permissions: Any, **attributes: Any) -> Any:
         del self
         return Response({"user": str(request.user), "auth": request.auth and request.auth.username})
 
-    anything: Any = type("Anything", (APIView,), {"permission_classes": permissions, "get": get, **attributes})
+    members = {"permission_classes": permissions, "get": get, **attributes}
+    anything: Any = type("Anything", (APIView,), members)
     return anything.as_view()
 
 
 def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
     """What a view with these permissions answers."""
     view = view_of(permissions, **attributes)
-    header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
-    response = view(RequestFactory().get("/", **header))
+    response = view(request_with(raw))
     response.render()
     return response
 
@@ -204,7 +211,7 @@ def test_every_answer_of_a_view_that_asks_for_tokens_says_that_it_varies(pool: F
 
 
 def test_a_request_that_no_view_handles_is_authenticated_as_well(pool: FakeUserPool) -> None:
-    plain = RequestFactory().get("/", HTTP_AUTHORIZATION=pool.access_token("ada"))
+    plain = request_with(pool.access_token("ada"))
     for request in (plain, Request(plain)):
         found = CognitoAuthentication().authenticate(request)
         assert found is not None
@@ -250,13 +257,47 @@ def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None
         ([IsAdminUser | HasGroups("finance")], {}, 403),
         ([HasToken & ~HasGroups("suspended")], {}, 200),
         ([HasToken & ~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([~HasGroups("suspended")], {}, 200),
+        ([~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([~HasScopes("orders/read")], {}, 200),
+        ([~HasScopes("orders/read")], {"scopes": "orders/read"}, 403),
+        ([IsAdminUser | ~HasGroups("suspended")], {}, 200),
+        ([~HasGroups("suspended") | IsAdminUser], {"groups": "suspended"}, 403),
+        ([HasToken & ~(HasGroups("suspended") | HasScopes("orders/read"))], {}, 200),
+        ([HasToken & ~(HasGroups("suspended") | HasScopes("orders/read"))], {"scopes": "orders/read"}, 403),
     ],
 )
 def test_permissions_ask_for_groups_and_scopes_and_combine(
     pool: FakeUserPool, permissions: Any, claims: dict[str, Any], status: int
 ) -> None:
-    assert reply_of(permissions, pool.access_token("ada", **claims)).status_code == status
+    def get_object(self: Any, request: Any) -> Response:
+        self.check_object_permissions(request, object())
+        return Response()
+
+    raw = pool.access_token("ada", **claims)
+    assert reply_of(permissions, raw).status_code == status
+    assert reply_of(permissions, raw, get=get_object).status_code == status
     assert reply_of(permissions).status_code == 401
+
+
+def test_a_permission_decides_on_an_object_by_itself_as_well(pool: FakeUserPool) -> None:
+    request = Request(request_with(pool.access_token("ada", groups="sales")), authenticators=[CognitoAuthentication()])
+    found = [one().has_object_permission(request, None, object()) for one in (HasGroups("sales"), HasGroups("finance"))]
+    assert found == [True, False]
+
+
+def test_who_is_known_otherwise_passes_where_a_negated_permission_is_one_of_two(pool: FakeUserPool) -> None:
+    class AdminsPassword(BasicAuthentication):
+        def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
+            del password, request
+            return User(username=userid, is_staff=True), None
+
+    classes = [CognitoAuthentication, AdminsPassword]
+    permissions = [~HasGroups("suspended") | IsAdminUser]
+    basic = "Basic YWRhOmxvdmVsYWNl"
+    assert reply_of(permissions, basic, authentication_classes=classes).status_code == 200
+    assert reply_of([~HasGroups("suspended")], basic, authentication_classes=classes).status_code == 403
+    assert pool.user_pool_id
 
 
 def test_an_id_token_has_no_scopes(pool: FakeUserPool) -> None:

@@ -88,6 +88,10 @@ class HasToken(BasePermission):
             return False
         return True
 
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:  # noqa: ARG002 - as above
+        """As `has_permission`: the framework's own True, negated by `~`, would refuse everybody."""
+        return self.has_permission(request, view)
+
     @property
     def message(self) -> NoReturn:
         """The framework asks for it when it refuses, and at no other time.
@@ -118,11 +122,16 @@ class _Has(OperationHolderMixin, HasToken):
     def __call__(self) -> _Has:
         return type(self)(self._required)
 
+    def __invert__(self) -> Any:
+        """A token without these: a stranger, who has none of them either, is not meant."""
+        return HasToken & super().__invert__()
+
 
 class HasGroups(_Has):
     """The token has these groups besides those of the settings: `permission_classes = [HasGroups("finance")]`.
 
     Combines with `&`, `|` and `~`, as permission classes do; the answer of a combination is the framework's own.
+    `~HasGroups("suspended")` asks for a token that has them not. `~` before a combination in brackets does not.
 
     Args:
         required: A name, several of which any is enough, or `all_of(...)`.
