@@ -243,8 +243,9 @@ def test_good_settings_have_nothing_to_tell() -> None:
     assert problems(described(pool, CHECKS=(f"{HOOKS}.user_of",), OBSERVER=f"{HOOKS}.user_of", LEEWAY=5)) == []
 
 
-def test_a_project_needs_no_drf_spectacular() -> None:
-    with modify_settings(INSTALLED_APPS={"remove": ["drf_spectacular"]}):
+@pytest.mark.parametrize("absent", [["drf_spectacular"], ["drf_spectacular", "rest_framework"]])
+def test_a_project_needs_no_rest_framework_nor_drf_spectacular(absent: list[str]) -> None:
+    with modify_settings(INSTALLED_APPS={"remove": absent}):
         assert apps.get_app_config("cognito_verify").verbose_name == "Amazon Cognito"
         assert problems(described(FakeUserPool())) == []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core import checks
 from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
@@ -126,6 +127,62 @@ def test_another_scheme_is_left_to_another_authentication(pool: FakeUserPool) ->
     # who is logged in otherwise and has no token
     assert answer(reply_of([HasToken], basic, authentication_classes=classes))[:2] == (401, "Bearer")
     assert pool.user_pool_id
+
+
+class Session(BasicAuthentication):
+    """Who has one is believed whatever else the request brings, as by `SessionAuthentication`."""
+
+    def authenticate(self, request: Any) -> Any:
+        del request
+        return User(username="of the session"), None
+
+
+def test_a_session_beside_a_token_is_no_token_and_no_fault_of_the_program(pool: FakeUserPool) -> None:
+    forged = FakeUserPool("us-east-1_Another").access_token("ada")
+    behind: Any = {"authentication_classes": [Session, CognitoAuthentication]}
+    for raw in (forged, pool.access_token("ada")):
+        reply = reply_of([HasToken], raw, **behind)
+        assert answer(reply)[:2] == (401, "Bearer")
+        assert reply.data["code"] == "missing_token"
+        assert "send the token without cookies" in reply.data["message"]
+    assert "found nothing" in reply_of([HasToken], **behind).data["message"]
+
+
+def test_a_token_counts_before_a_session_where_its_class_stands_first(pool: FakeUserPool) -> None:
+    forged = FakeUserPool("us-east-1_Another").access_token("ada")
+    first: Any = {"authentication_classes": [CognitoAuthentication, Session]}
+    assert reply_of([HasToken], pool.access_token("ada"), **first).data["user"] == "ada"
+    assert reply_of([IsAuthenticated], **first).data["user"] == "of the session"
+    assert reply_of([IsAuthenticated], forged, **first).status_code == 401
+
+
+OURS = django_project.AUTHENTICATION
+OTHERS = "rest_framework.authentication.SessionAuthentication"
+
+
+@pytest.mark.parametrize(
+    ("classes", "found"),
+    [
+        ([OURS], []),
+        ([OURS, OTHERS], []),
+        ([OTHERS], []),
+        ([], []),
+        ([OTHERS, OURS], ["cognito_verify.W002"]),
+        ([OTHERS, f"{__name__}.Derived"], ["cognito_verify.W002"]),
+    ],
+)
+def test_a_system_check_finds_another_authentication_before_ours(
+    pool: FakeUserPool, classes: list[str], found: list[str]
+) -> None:
+    with override_settings(REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": classes}):
+        told = [one for one in checks.run_checks() if (one.id or "").startswith("cognito_")]
+    assert [one.id for one in told] == found
+    assert all((one.hint or "").startswith("Put CognitoAuthentication first") for one in told)
+    assert pool.user_pool_id
+
+
+class Derived(CognitoAuthentication):
+    """What a project may make of ours."""
 
 
 def test_an_answer_of_an_application_may_have_a_status_of_its_own(pool: FakeUserPool) -> None:

@@ -9,6 +9,7 @@ from django.core.signals import request_finished, request_started
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission, OperationHolderMixin
+from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
 from cognito_verify.claims import check_groups, check_scopes
@@ -40,8 +41,9 @@ __all__ = [
 class CognitoAuthentication(BaseAuthentication):
     """Verified tokens: `request.auth` is the token, `request.user` its bearer, and `current_token()` gives it below.
 
-    A request without a bearer token is left to the next authentication class, and to the permissions. A bad token is
-    refused here, whatever they say. Every answer of a view that asks here gets `Vary: Authorization`.
+    Stands before other authentication classes. A request without a bearer token is left to them, and to the
+    permissions. A bad token is refused here, whatever they say. Every answer of a view that asks here gets
+    `Vary: Authorization`.
     """
 
     def authenticate(self, request: Any) -> tuple[Any, AccessToken | IdToken] | None:
@@ -72,6 +74,12 @@ class CognitoAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Any) -> str:  # noqa: ARG002 - the framework's signature
         """The challenge for a request that nobody authenticated: without one it would be a 403."""
         return MissingTokenError().challenge
+
+
+def is_second_by_default() -> bool:
+    """Whether the settings of the framework have another authentication class before ours."""
+    are_ours = [issubclass(one, CognitoAuthentication) for one in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+    return True in are_ours and not are_ours[0]
 
 
 class HasToken(BasePermission):
@@ -206,6 +214,11 @@ def _token_of(request: Any) -> AccessToken | IdToken:
     if isinstance(request.auth, (AccessToken, IdToken)):
         return request.auth
     token_in(authorization(request))
+    if any(isinstance(one, CognitoAuthentication) for one in request.authenticators):
+        raise MissingTokenError(
+            "Authorization: expected a bearer token by itself, found one beside another log-in, which came first; send "
+            "the token without cookies or passwords"
+        )
     raise ConfigurationError(
         "HasToken: expected CognitoAuthentication among the authentication classes of this view, found none"
     )
