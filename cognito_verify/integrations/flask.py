@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
@@ -21,6 +21,9 @@ __all__ = ["CognitoAuth"]
 
 _ViewT = TypeVar("_ViewT", bound=Callable[..., Any])
 _EXTENSION = "cognito_verify"
+# An attribute of the request. `g` belongs to the application context, which several requests may share, and the WSGI
+# environment is handed on to other applications.
+_TOKEN = "cognito_verify_token"
 
 
 class CognitoAuth(Generic[TokenT_co]):
@@ -102,7 +105,8 @@ class CognitoAuth(Generic[TokenT_co]):
 
                 @wraps(view)
                 async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-                    token = g.cognito_token = await asked.gate().verified_async(_values())
+                    token = await asked.gate().verified_async(_values())
+                    setattr(request, _TOKEN, token)
                     with token_in_context(token):
                         return await view(*args, **kwargs)
 
@@ -110,7 +114,8 @@ class CognitoAuth(Generic[TokenT_co]):
 
             @wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
-                token = g.cognito_token = asked.gate().verified(_values())
+                token = asked.gate().verified(_values())
+                setattr(request, _TOKEN, token)
                 with token_in_context(token):
                     return view(*args, **kwargs)
 
@@ -142,8 +147,9 @@ class CognitoAuth(Generic[TokenT_co]):
         def guard() -> None:
             if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
                 return
-            g.cognito_token = asked.gate().verified(_values())
-            set_current_token(g.cognito_token)
+            token = asked.gate().verified(_values())
+            setattr(request, _TOKEN, token)
+            set_current_token(token)
 
         views.before_request(guard)
         views.teardown_request(lambda _: set_current_token(None))
@@ -165,8 +171,8 @@ class CognitoAuth(Generic[TokenT_co]):
 
     @property
     def token_or_none(self) -> TokenT_co | None:
-        """The verified token of this request, or None."""
-        token: TokenT_co | None = g.get("cognito_token")
+        """The verified token of this request, or None, as outside of a request."""
+        token: TokenT_co | None = getattr(request, _TOKEN, None) if has_request_context() else None
         return token
 
     @property

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django import urls
 from django.apps import apps
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
@@ -27,7 +28,7 @@ from cognito_verify.integrations.django.middleware import CognitoMiddleware
 from cognito_verify.integrations.django.users import CognitoUser
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
-from tests.integrations.django_project import middleware
+from tests.integrations.django_project import MIDDLEWARE, middleware
 
 
 @pytest.fixture
@@ -89,6 +90,39 @@ def test_a_cached_answer_is_not_served_to_another_bearer(pool: FakeUserPool) -> 
     found = [page(request_with(one, HTTP_HOST="cached")).content for one in (raw[0], raw[1], raw[0])]
     assert [b"ada" in one for one in found] == [True, False, True]
     assert page(request_with(HTTP_HOST="cached")).status_code == 401
+
+
+CACHE = "django.middleware.cache"
+
+
+@pytest.mark.parametrize(
+    ("cached", "order"),
+    [
+        pytest.param(lambda view: cache_page(60)(vary_on_headers("Authorization")(view)), [MIDDLEWARE], id="page"),
+        pytest.param(
+            lambda view: view,
+            [f"{CACHE}.UpdateCacheMiddleware", MIDDLEWARE, f"{CACHE}.FetchFromCacheMiddleware"],
+            id="project",
+        ),
+    ],
+)
+def test_a_cache_and_the_middleware_as_the_manual_has_them_keep_bearers_apart(
+    pool: FakeUserPool, request: pytest.FixtureRequest, cached: Any, order: list[str]
+) -> None:
+    asked: list[str] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        asked.append(str(request.user))
+        return HttpResponse(str(request.user))
+
+    urlconf = type("urlconf", (), {"urlpatterns": [urls.path("cached", cached(view))]})
+    raws = {name: pool.access_token(name) for name in ("ada", "bob")}
+    with override_settings(MIDDLEWARE=order, ROOT_URLCONF=urlconf):
+        client = Client(HTTP_HOST=f"{request.node.callspec.id}.cached")
+        for name in ("ada", "bob", "ada"):
+            assert client.get("/cached", HTTP_AUTHORIZATION=raws[name]).content == name.encode()
+        assert client.get("/cached").status_code == 401
+    assert asked == ["ada", "bob"]
 
 
 def test_what_an_answer_varies_by_already_stays(pool: FakeUserPool) -> None:
@@ -243,8 +277,9 @@ def test_good_settings_have_nothing_to_tell() -> None:
     assert problems(described(pool, CHECKS=(f"{HOOKS}.user_of",), OBSERVER=f"{HOOKS}.user_of", LEEWAY=5)) == []
 
 
-def test_a_project_needs_no_drf_spectacular() -> None:
-    with modify_settings(INSTALLED_APPS={"remove": ["drf_spectacular"]}):
+@pytest.mark.parametrize("absent", [["drf_spectacular"], ["drf_spectacular", "rest_framework"]])
+def test_a_project_needs_no_rest_framework_nor_drf_spectacular(absent: list[str]) -> None:
+    with modify_settings(INSTALLED_APPS={"remove": absent}):
         assert apps.get_app_config("cognito_verify").verbose_name == "Amazon Cognito"
         assert problems(described(FakeUserPool())) == []
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Event
 from typing import Any, assert_type
 
 import pytest
@@ -21,6 +24,7 @@ from cognito_verify.errors import (
     TokenExpiredError,
 )
 from cognito_verify.integrations.flask import CognitoAuth
+from cognito_verify.integrations.wsgi import CognitoMiddleware
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
 from cognito_verify.tokens import AccessToken, IdToken
@@ -164,6 +168,92 @@ def test_an_answer_that_streams_with_its_context_has_the_token(guards: Guards) -
         return Response(stream_with_context(str(auth.token.username) for _ in range(2)))
 
     assert reply_of(app, guards.pool.access_token("ada")).body == b"adaada"
+
+
+# Whose token
+
+
+@pytest.fixture
+def sharing(guards: Guards) -> tuple[Flask, CognitoAuth[AccessToken]]:
+    """Guarded views and one that anybody may see. Each says who it takes the client for."""
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+
+    def believed() -> dict[str, str | None]:
+        token = auth.token_or_none
+        return {"username": token.username if token else None}
+
+    async def believed_async() -> dict[str, str | None]:
+        return believed()
+
+    blueprint = Blueprint("api", __name__)
+    auth.protect(blueprint)
+    blueprint.add_url_rule("/blueprint", "blueprint", believed)
+    app.register_blueprint(blueprint)
+    app.add_url_rule("/sync", "sync", auth.required()(believed))
+    app.add_url_rule("/async", "async", auth.required()(believed_async))
+    app.add_url_rule("/open", "open", believed)
+    return app, auth
+
+
+GUARDED = pytest.mark.parametrize("path", ["/sync", "/async", "/blueprint"])
+
+
+@GUARDED
+def test_an_application_context_around_requests_does_not_hand_the_token_of_one_to_the_next(
+    guards: Guards, sharing: tuple[Flask, CognitoAuth[AccessToken]], path: str
+) -> None:
+    app, auth = sharing
+    with app.app_context():
+        assert reply_of(app, guards.pool.access_token("ada"), path).json == {"username": "ada"}
+        assert reply_of(app, path="/open").json == {"username": None}
+        assert auth.token_or_none is None
+
+
+@GUARDED
+def test_a_request_inside_a_view_leaves_the_views_token_as_it_is(
+    guards: Guards, sharing: tuple[Flask, CognitoAuth[AccessToken]], path: str
+) -> None:
+    app, auth = sharing
+
+    @app.get("/batch")
+    @auth.required()
+    def batch() -> list[str | None]:
+        within = [reply_of(app, guards.pool.access_token("bob"), path).json, reply_of(app, path="/open").json]
+        return [*(one["username"] for one in within), auth.token.username]
+
+    assert reply_of(app, guards.pool.access_token("ada"), "/batch").json == ["bob", None, "ada"]
+
+
+@GUARDED
+def test_requests_at_a_time_in_copies_of_one_context_have_their_own_tokens(
+    guards: Guards, sharing: tuple[Flask, CognitoAuth[AccessToken]], path: str
+) -> None:
+    app, auth = sharing
+    is_in, may_go_on = Event(), Event()
+
+    @app.get("/slow")
+    @auth.required()
+    def slow() -> dict[str, str | None]:
+        is_in.set()
+        assert may_go_on.wait(30)
+        return {"username": auth.token.username}
+
+    with app.app_context(), ThreadPoolExecutor(1) as threads:
+        ada = threads.submit(copy_context().run, reply_of, app, guards.pool.access_token("ada"), "/slow")
+        assert is_in.wait(30)
+        bob = reply_of(app, guards.pool.access_token("bob"), path)
+        may_go_on.set()
+    assert (ada.result().json, bob.json) == ({"username": "ada"}, {"username": "bob"})
+
+
+def test_a_token_that_a_middleware_around_flask_verified_is_not_taken_for_flasks(guards: Guards) -> None:
+    app = Flask(__name__)
+    auth = CognitoAuth(app, guards.verifier)
+    app.add_url_rule("/", view_func=lambda: {"token": auth.token_or_none})
+    other = FakeUserPool("us-east-1_Another")
+    app.wsgi_app = CognitoMiddleware(app.wsgi_app, other.verifier())  # type: ignore[method-assign]
+    assert reply_of(app, other.access_token("ada")).json == {"token": None}
 
 
 # Error handlers

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core import checks
+from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
+from django.views.decorators.cache import cache_page
 
 from cognito_verify import all_of, current_token
 from cognito_verify.answers import answer_to
@@ -25,6 +28,8 @@ from openapi_spec_validator import validate
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import UserRateThrottle
@@ -54,17 +59,28 @@ def described(pool: FakeUserPool, **changed: Any) -> dict[str, Any]:
     return {**settings, "JWKS": pool.jwks, **changed}
 
 
-def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
-    """What a view with these permissions answers."""
+def request_with(raw: str | None = None) -> HttpRequest:
+    header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
+    request: HttpRequest = RequestFactory().get("/", **header)
+    return request
+
+
+def view_of(permissions: Any, **attributes: Any) -> Any:
+    """A view with these permissions, which says who asks."""
 
     def get(self: object, request: Any) -> Response:
         del self
         return Response({"user": str(request.user), "auth": request.auth and request.auth.username})
 
-    anything: Any = type("Anything", (APIView,), {"permission_classes": permissions, "get": get, **attributes})
-    view = anything.as_view()
-    header = {} if raw is None else {"HTTP_AUTHORIZATION": raw if " " in raw else f"Bearer {raw}"}
-    response = view(RequestFactory().get("/", **header))
+    members = {"permission_classes": permissions, "get": get, **attributes}
+    anything: Any = type("Anything", (APIView,), members)
+    return anything.as_view()
+
+
+def reply_of(permissions: Any, raw: str | None = None, **attributes: Any) -> Any:
+    """What a view with these permissions answers."""
+    view = view_of(permissions, **attributes)
+    response = view(request_with(raw))
     response.render()
     return response
 
@@ -111,6 +127,62 @@ def test_another_scheme_is_left_to_another_authentication(pool: FakeUserPool) ->
     # who is logged in otherwise and has no token
     assert answer(reply_of([HasToken], basic, authentication_classes=classes))[:2] == (401, "Bearer")
     assert pool.user_pool_id
+
+
+class Session(BasicAuthentication):
+    """Who has one is believed whatever else the request brings, as by `SessionAuthentication`."""
+
+    def authenticate(self, request: Any) -> Any:
+        del request
+        return User(username="of the session"), None
+
+
+def test_a_session_beside_a_token_is_no_token_and_no_fault_of_the_program(pool: FakeUserPool) -> None:
+    forged = FakeUserPool("us-east-1_Another").access_token("ada")
+    behind: Any = {"authentication_classes": [Session, CognitoAuthentication]}
+    for raw in (forged, pool.access_token("ada")):
+        reply = reply_of([HasToken], raw, **behind)
+        assert answer(reply)[:2] == (401, "Bearer")
+        assert reply.data["code"] == "missing_token"
+        assert "send the token without cookies" in reply.data["message"]
+    assert "found nothing" in reply_of([HasToken], **behind).data["message"]
+
+
+def test_a_token_counts_before_a_session_where_its_class_stands_first(pool: FakeUserPool) -> None:
+    forged = FakeUserPool("us-east-1_Another").access_token("ada")
+    first: Any = {"authentication_classes": [CognitoAuthentication, Session]}
+    assert reply_of([HasToken], pool.access_token("ada"), **first).data["user"] == "ada"
+    assert reply_of([IsAuthenticated], **first).data["user"] == "of the session"
+    assert reply_of([IsAuthenticated], forged, **first).status_code == 401
+
+
+OURS = django_project.AUTHENTICATION
+OTHERS = "rest_framework.authentication.SessionAuthentication"
+
+
+@pytest.mark.parametrize(
+    ("classes", "found"),
+    [
+        ([OURS], []),
+        ([OURS, OTHERS], []),
+        ([OTHERS], []),
+        ([], []),
+        ([OTHERS, OURS], ["cognito_verify.W002"]),
+        ([OTHERS, f"{__name__}.Derived"], ["cognito_verify.W002"]),
+    ],
+)
+def test_a_system_check_finds_another_authentication_before_ours(
+    pool: FakeUserPool, classes: list[str], found: list[str]
+) -> None:
+    with override_settings(REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": classes}):
+        told = [one for one in checks.run_checks() if (one.id or "").startswith("cognito_")]
+    assert [one.id for one in told] == found
+    assert all((one.hint or "").startswith("Put CognitoAuthentication first") for one in told)
+    assert pool.user_pool_id
+
+
+class Derived(CognitoAuthentication):
+    """What a project may make of ours."""
 
 
 def test_an_answer_of_an_application_may_have_a_status_of_its_own(pool: FakeUserPool) -> None:
@@ -171,6 +243,38 @@ def test_the_token_of_one_request_is_not_that_of_the_next_in_the_thread(pool: Fa
     assert current_token() is None
 
 
+def test_a_cached_answer_is_for_its_bearer_alone(pool: FakeUserPool) -> None:
+    urls = [path(name, cache_page(60)(view_of([one]))) for name, one in (("open", AllowAny), ("closed", HasToken))]
+    raws = {name: {"HTTP_AUTHORIZATION": pool.access_token(name)} for name in ("ada", "bob")}
+    client = Client(HTTP_HOST="cached.of.rest.framework")
+
+    def found(where: str, *names: str) -> list[str | None]:
+        return [client.get(where, **raws.get(name, {})).json().get("user") for name in names]
+
+    with override_settings(ROOT_URLCONF=type("urls", (), {"urlpatterns": urls})):
+        assert found("/open", "nobody", "ada", "bob", "ada") == ["AnonymousUser", "ada", "bob", "ada"]
+        assert found("/closed", "ada", "bob", "nobody", "ada") == ["ada", "bob", None, "ada"]
+
+
+def test_every_answer_of_a_view_that_asks_for_tokens_says_that_it_varies(pool: FakeUserPool) -> None:
+    def vary(*asked: Any, **attributes: Any) -> str | None:
+        value: str | None = reply_of(*asked, **attributes).headers.get("Vary")
+        return value
+
+    for raw in (None, pool.expired(), pool.access_token("ada")):
+        assert vary([AllowAny], raw) == vary([HasGroups("finance")], raw) == "Accept, Authorization"
+    assert vary([AllowAny], renderer_classes=[JSONRenderer]) == "Authorization"
+    assert vary([AllowAny], authentication_classes=[BasicAuthentication]) == "Accept"
+
+
+def test_a_request_that_no_view_handles_is_authenticated_as_well(pool: FakeUserPool) -> None:
+    plain = request_with(pool.access_token("ada"))
+    for request in (plain, Request(plain)):
+        found = CognitoAuthentication().authenticate(request)
+        assert found is not None
+        assert found[1].username == "ada"
+
+
 def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None:
     told: list[str | None] = []
 
@@ -210,13 +314,47 @@ def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None
         ([IsAdminUser | HasGroups("finance")], {}, 403),
         ([HasToken & ~HasGroups("suspended")], {}, 200),
         ([HasToken & ~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([~HasGroups("suspended")], {}, 200),
+        ([~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([~HasScopes("orders/read")], {}, 200),
+        ([~HasScopes("orders/read")], {"scopes": "orders/read"}, 403),
+        ([IsAdminUser | ~HasGroups("suspended")], {}, 200),
+        ([~HasGroups("suspended") | IsAdminUser], {"groups": "suspended"}, 403),
+        ([HasToken & ~(HasGroups("suspended") | HasScopes("orders/read"))], {}, 200),
+        ([HasToken & ~(HasGroups("suspended") | HasScopes("orders/read"))], {"scopes": "orders/read"}, 403),
     ],
 )
 def test_permissions_ask_for_groups_and_scopes_and_combine(
     pool: FakeUserPool, permissions: Any, claims: dict[str, Any], status: int
 ) -> None:
-    assert reply_of(permissions, pool.access_token("ada", **claims)).status_code == status
+    def get_object(self: Any, request: Any) -> Response:
+        self.check_object_permissions(request, object())
+        return Response()
+
+    raw = pool.access_token("ada", **claims)
+    assert reply_of(permissions, raw).status_code == status
+    assert reply_of(permissions, raw, get=get_object).status_code == status
     assert reply_of(permissions).status_code == 401
+
+
+def test_a_permission_decides_on_an_object_by_itself_as_well(pool: FakeUserPool) -> None:
+    request = Request(request_with(pool.access_token("ada", groups="sales")), authenticators=[CognitoAuthentication()])
+    found = [one().has_object_permission(request, None, object()) for one in (HasGroups("sales"), HasGroups("finance"))]
+    assert found == [True, False]
+
+
+def test_who_is_known_otherwise_passes_where_a_negated_permission_is_one_of_two(pool: FakeUserPool) -> None:
+    class AdminsPassword(BasicAuthentication):
+        def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
+            del password, request
+            return User(username=userid, is_staff=True), None
+
+    classes = [CognitoAuthentication, AdminsPassword]
+    permissions = [~HasGroups("suspended") | IsAdminUser]
+    basic = "Basic YWRhOmxvdmVsYWNl"
+    assert reply_of(permissions, basic, authentication_classes=classes).status_code == 200
+    assert reply_of([~HasGroups("suspended")], basic, authentication_classes=classes).status_code == 403
+    assert pool.user_pool_id
 
 
 def test_an_id_token_has_no_scopes(pool: FakeUserPool) -> None:

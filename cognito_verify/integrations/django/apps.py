@@ -17,8 +17,9 @@ class CognitoVerifyConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what is looked for elsewhere."""
-        from cognito_verify.integrations.django.checks import check_settings
+        from cognito_verify.integrations.django.checks import check_authentication, check_settings
 
         checks.register(check_settings, checks.Tags.security)
+        checks.register(check_authentication, checks.Tags.security)
         if apps.is_installed("drf_spectacular"):
             from cognito_verify.integrations.django import spectacular  # noqa: F401 - importing it registers it

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 
 from cognito_verify.integrations.django.conf import NAME, WrongSettingError, configured
 
-__all__ = ["check_settings"]
+__all__ = ["check_authentication", "check_settings"]
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
@@ -28,3 +29,21 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
             )
         ]
     return []
+
+
+def check_authentication(**_: Any) -> list[checks.CheckMessage]:
+    """Whether another authentication class is asked before ours, by the settings of Django REST framework."""
+    if not apps.is_installed("rest_framework"):
+        return []
+    from cognito_verify.integrations.django.rest_framework import is_second_by_default  # needs the framework
+
+    if not is_second_by_default():
+        return []
+    return [
+        checks.Warning(
+            "REST_FRAMEWORK: DEFAULT_AUTHENTICATION_CLASSES: another class stands before CognitoAuthentication: a "
+            "request that it believes, such as one with a session, is let in without a look at its token",
+            hint="Put CognitoAuthentication first: requests without a bearer token are left to the others.",
+            id="cognito_verify.W002",
+        )
+    ]

@@ -20,7 +20,8 @@ class CognitoMiddleware:
     """Let views run only for requests with a verified token, but for those with `@token_not_required`.
 
     Views find the token as `request.cognito_token`, its bearer as `request.user`, and `current_token()` anywhere below.
-    A path that leads to no view is a 404 without a token. A browser's preflight carries none: what answers it, such as
+    A path that leads to no view is a 404 without a token, and what another middleware answers without a view, such as
+    a flat page or a static file, is not guarded. A browser's preflight carries none: what answers it, such as
     django-cors-headers, stands above this middleware.
 
     Raises:

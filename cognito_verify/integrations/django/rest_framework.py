@@ -9,6 +9,7 @@ from django.core.signals import request_finished, request_started
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission, OperationHolderMixin
+from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
 from cognito_verify.claims import check_groups, check_scopes
@@ -40,8 +41,9 @@ __all__ = [
 class CognitoAuthentication(BaseAuthentication):
     """Verified tokens: `request.auth` is the token, `request.user` its bearer, and `current_token()` gives it below.
 
-    A request without a bearer token is left to the next authentication class, and to the permissions. A bad token is
-    refused here, whatever they say.
+    Stands before other authentication classes. A request without a bearer token is left to them, and to the
+    permissions. A bad token is refused here, whatever they say. Every answer of a view that asks here gets
+    `Vary: Authorization`.
     """
 
     def authenticate(self, request: Any) -> tuple[Any, AccessToken | IdToken] | None:
@@ -52,6 +54,7 @@ class CognitoAuthentication(BaseAuthentication):
             AccessRefused: 403, by the requirements and checks of the settings.
             KeysUnavailable: 503.
         """
+        _vary(request)
         verifier = configured().verifier
         try:  # in a list to be emptied: a report with local variables must not show it
             sealed = [token_in(authorization(request))]
@@ -73,6 +76,12 @@ class CognitoAuthentication(BaseAuthentication):
         return MissingTokenError().challenge
 
 
+def is_second_by_default() -> bool:
+    """Whether the settings of the framework have another authentication class before ours."""
+    are_ours = [issubclass(one, CognitoAuthentication) for one in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+    return True in are_ours and not are_ours[0]
+
+
 class HasToken(BasePermission):
     """The request has a verified token. As `IsAuthenticated`, with the answer of this library where there is none."""
 
@@ -86,6 +95,10 @@ class HasToken(BasePermission):
             self._refusal = error
             return False
         return True
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:  # noqa: ARG002 - as above
+        """As `has_permission`: the framework's own True, negated by `~`, would refuse everybody."""
+        return self.has_permission(request, view)
 
     @property
     def message(self) -> NoReturn:
@@ -117,11 +130,16 @@ class _Has(OperationHolderMixin, HasToken):
     def __call__(self) -> _Has:
         return type(self)(self._required)
 
+    def __invert__(self) -> Any:
+        """A token without these: a stranger, who has none of them either, is not meant."""
+        return HasToken & super().__invert__()
+
 
 class HasGroups(_Has):
     """The token has these groups besides those of the settings: `permission_classes = [HasGroups("finance")]`.
 
     Combines with `&`, `|` and `~`, as permission classes do; the answer of a combination is the framework's own.
+    `~HasGroups("suspended")` asks for a token that has them not. `~` before a combination in brackets does not.
 
     Args:
         required: A name, several of which any is enough, or `all_of(...)`.
@@ -185,10 +203,22 @@ class KeysUnavailable(_Answered):
     """503: the pool's keys cannot be had now."""
 
 
+def _vary(request: Any) -> None:
+    """The framework puts the headers of the view into whatever it answers, as a refusal or without a token too."""
+    headers = getattr(getattr(request, "parser_context", {}).get("view"), "headers", None)
+    if headers is not None:
+        headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), "Authorization"])
+
+
 def _token_of(request: Any) -> AccessToken | IdToken:
     if isinstance(request.auth, (AccessToken, IdToken)):
         return request.auth
     token_in(authorization(request))
+    if any(isinstance(one, CognitoAuthentication) for one in request.authenticators):
+        raise MissingTokenError(
+            "Authorization: expected a bearer token by itself, found one beside another log-in, which came first; send "
+            "the token without cookies or passwords"
+        )
     raise ConfigurationError(
         "HasToken: expected CognitoAuthentication among the authentication classes of this view, found none"
     )
