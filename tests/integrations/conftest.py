@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cognito_verify.context import set_current_token
 from cognito_verify.errors import KeysUnavailableError
 from cognito_verify.pool import UserPool
 from cognito_verify.testing import Clock, FakeUserPool
@@ -26,3 +27,10 @@ def guards() -> Iterator[Guards]:
         with pytest.raises(KeysUnavailableError):  # from now on no fetch is allowed, and every answer is the same
             keyless.prefetch()
         yield Guards(pool, verifier(healthy), keyless)
+
+
+@pytest.fixture(autouse=True)
+def _no_token_of_another_test() -> Iterator[None]:
+    """A view that is called without a request's signals (`APIRequestFactory`) leaves its token in this thread."""
+    yield
+    set_current_token(None)
