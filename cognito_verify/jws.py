@@ -174,7 +174,7 @@ def base64url_decoded(where: str, segment: str) -> bytes:
         # Half the time of `urlsafe_b64decode`, which would skip foreign characters (`benchmarks --profile`).
         base64 = segment.replace("-", "+").replace("_", "/")
         try:
-            return a2b_base64(base64 + _PADDING[remainder] if remainder else base64, strict_mode=True)
+            return a2b_base64(base64 + _PADDING[remainder], strict_mode=True)
         except ValueError:
             pass  # refused below: inside the handler the error's __context__ would hold the segment
     raise MalformedTokenError(f"{where}: expected canonical base64url without padding, found {_flaw(segment)}")
@@ -229,25 +229,25 @@ def _likely_instead(raw: str) -> str:
 def _members(pairs: list[tuple[str, Any]]) -> JsonObject:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("duplicate member")
+        raise ValueError  # in no words: `json_object` has its own
     return members
 
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_INTEGER_DIGITS and len(digits.removeprefix("-")) > _MAX_INTEGER_DIGITS:
-        raise ValueError("too long")  # converting digits costs quadratic time
+        raise ValueError  # converting digits costs quadratic time
     return int(digits)
 
 
 def _finite(number: str) -> float:
     value = float(number)
     if not isfinite(value):
-        raise ValueError("overflow")
+        raise ValueError
     return value
 
 
-def _refused_constant(name: str) -> None:
-    raise ValueError(name)
+def _refused_constant(_: str) -> None:
+    raise ValueError
 
 
 _STRICT_JSON: Any = JSONDecoder(
