@@ -172,9 +172,14 @@ def everything(rooms: Iterable[str], *, again: bool, most: int) -> list[str]:
             results.write_text("".join(f"{json.dumps(one._asdict())}\n" for one in kept), encoding="utf-8")
         elif not stamp.exists() or stamp.read_text(encoding="utf-8") != digest(room):
             results.unlink(missing_ok=True)
-        stamp.write_text(digest(room), encoding="utf-8")
+        before = digest(room)
+        stamp.write_text(before, encoding="utf-8")
         started_at = time.monotonic()
         hunt(room, results, most=most)
+        if digest(room) != before:  # Hypothesis reads a property's source when it runs it, and fails: a false kill
+            results.unlink()
+            faults.append(f"{name}: changed while its mutants ran; what was found is thrown away")
+            continue
         names = names_of(room)
         outcomes = [one for one in outcomes_in(results) if one.name in names]
         left = names - {one.name for one in outcomes}
