@@ -15,7 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_verify.aws_lambda.policy import ApiPolicy, allow_request, deny_request, policy_document
+from cognito_verify.aws_lambda.policy import (
+    MOST_BYTES,
+    ApiPolicy,
+    allow_api,
+    allow_request,
+    deny_request,
+    policy_document,
+)
 from cognito_verify.aws_lambda.rules import METHODS, Rule, RuleTable
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.requirements import all_of, any_of
@@ -349,6 +356,7 @@ EVERY_METHOD = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 def test_a_table_of_literals_is_a_list_of_them() -> None:
     assert resources(LAB) == {"Allow": ["POST/pricepermeter"]}
+    assert resources(rules_of("GET /x/a", "GET /x/b k")) == {"Allow": ["GET/x/a"]}  # the other one needs no Deny
 
 
 def test_whoever_meets_no_rule_is_denied_everything() -> None:
@@ -552,10 +560,28 @@ def test_a_long_route_counts_as_much_as_it_costs() -> None:
     assert iam.is_allowed(document(policy, access_token()), f"{PREFIX}GET{'/a' * 100}")
 
 
+def test_a_policy_is_large_from_one_byte_more_than_documented_on() -> None:
+    names = [
+        f"{number:0>{21 if number < 88 else 22}}" for number in range(92)
+    ]  # 68 bytes besides, of a method and an ARN
+    assert sum(68 + len(name) for name in names) == MOST_BYTES
+    assert compiled([Rule(f"GET /{name}") for name in names])[1] == []
+    assert "has some 8,193 bytes" in compiled([Rule(f"GET /{name}") for name in [*names[:-1], f"{names[-1]}0"]])[1][0]
+
+
+def test_what_no_rule_covers_makes_a_policy_large_as_well() -> None:
+    rules = [Rule(f"GET /{number:0>20}/{{id}}") for number in range(60)]  # 60 globs to allow, 60 to deny
+    assert "bytes; API Gateway documents 8,192" in compiled(rules)[1][0]
+
+
 def test_a_large_policy_is_a_warning() -> None:
+    def made(rules: list[Rule]) -> ApiPolicy:  # as LambdaAuthorizer's constructor
+        return ApiPolicy(RuleTable(rules))
+
     rules = [Rule(f"ANY /kind{number}/{{proxy+}}", groups=f"group{number}") for number in range(25)]
-    with pytest.warns(UserWarning, match=r"no group and no scope has some 11,\d\d\d bytes; .* 8,192"):
-        policy = ApiPolicy(RuleTable([*rules, Rule("ANY /{proxy+}")]))
+    with pytest.warns(UserWarning, match=r"no group and no scope has some 11,\d\d\d bytes; .* 8,192") as caught:
+        policy = made([*rules, Rule("ANY /{proxy+}")])
+    assert [warning.filename for warning in caught] == [__file__]
     assert 8_192 < len(json.dumps(document(policy, access_token()), separators=(",", ":"))) < 13_000
     with pytest.warns(UserWarning, match=r"with group group0, group group1, .* bytes"):
         ApiPolicy(RuleTable(rules))
@@ -563,6 +589,11 @@ def test_a_large_policy_is_a_warning() -> None:
 
 
 # For one request
+
+
+def test_without_rules_the_whole_api_is_allowed() -> None:
+    everything = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [f"{PREFIX}*"]}
+    assert allow_api(PREFIX) == everything
 
 
 def test_a_statement_for_one_request_is_its_arn() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import inspect
 import itertools
 import json
 import os
@@ -410,6 +411,32 @@ def test_the_least_recently_seen_token_is_forgotten_first(pool: FakeUserPool) ->
     assert seen(events) == [False, False, True, False, True, False]
 
 
+def test_a_cache_of_one_remembers_the_last_token_alone(pool: FakeUserPool) -> None:
+    events: list[Any] = []
+    verifier = built(pool, observer=events.append, token_cache_size=1)
+    a, b = (pool.access_token(username=name) for name in "ab")
+    for raw in (a, a, b, a):
+        verifier.verify(raw)
+    assert seen(events) == [False, True, False, False]
+
+
+def test_two_who_find_a_remembered_token_expired_at_once_are_both_told_so(pool: FakeUserPool) -> None:
+    now, told = NOW, list[str]()
+    raw = pool.access_token(expires_in=60)
+
+    def clock() -> float:
+        if now > NOW and not told:  # between the look at what is remembered and the look at the time
+            told.append("the first")
+            refusal_of(TokenExpiredError, lambda: verifier.verify(raw))
+        return now
+
+    verifier = built(pool, clock=clock)
+    verifier.verify(raw)
+    now += 60
+    refusal_of(TokenExpiredError, lambda: verifier.verify(raw))
+    assert told == ["the first"]
+
+
 def test_a_cache_of_none_remembers_nothing(pool: FakeUserPool) -> None:
     events: list[Any] = []
     verifier = built(pool, observer=events.append, token_cache_size=0)
@@ -442,8 +469,7 @@ def test_a_token_that_differs_in_one_character_is_another_token(pool: FakeUserPo
 def test_a_remembered_token_that_is_over_the_limit_cannot_be_asked_for(pool: FakeUserPool) -> None:
     raw = pool.access_token()
     verifier = built(pool, max_token_bytes=len(raw))
-    verifier.verify(raw)
-    verifier.verify(raw)
+    assert verifier.verify(raw) is verifier.verify(raw)
     refusal = refusal_of(MalformedTokenError, lambda: built(pool, max_token_bytes=len(raw) - 1).verify(raw))
     assert str(refusal) == f"token: expected at most {len(raw) - 1} bytes, found {len(raw)}"
 
@@ -564,10 +590,11 @@ def test_a_refusal_names_three_of_many_pools(clock: Clock) -> None:
     pools = [UserPool(f"us-east-1_P{number}", client_id="a") for number in range(5)]
     verifier = CognitoVerifier(pools, token_use="access", clock=clock)
     refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
-    assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2 or one of 2 more" in str(refusal)
-    verifier = CognitoVerifier(pools[:3], token_use="access", clock=clock)
-    refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))
-    assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2, found" in str(refusal)
+    assert "us-east-1_P0 or us-east-1_P1 or us-east-1_P2 or one of 2 more, found" in str(refusal)
+    for count, rest in ((4, " or one of 1 more, found"), (3, ", found")):
+        verifier = CognitoVerifier(pools[:count], token_use="access", clock=clock)
+        refusal = refusal_of(InvalidIssuerError, lambda: verifier.verify(FakeUserPool(clock=clock).access_token()))  # noqa: B023
+        assert f"us-east-1_P0 or us-east-1_P1 or us-east-1_P2{rest}" in str(refusal)
 
 
 # Requirements of a call
@@ -634,7 +661,8 @@ EMPTY_OR_SENSELESS: list[Any] = [
     ["a", 5],
 ]
 EMPTY_OR_SENSELESS += [[None], [[]], [["a"]], [b"a"], object(), iter(["a"])]
-NO_SECONDS: list[Any] = [-1, -0.5, float("nan"), float("inf"), True, "5", [], (), 10**400]
+A_HUNDRED_YEARS = 100 * 366 * 86_400  # as if each were a leap year
+NO_SECONDS: list[Any] = [-1, -0.5, A_HUNDRED_YEARS + 1, float("nan"), float("inf"), True, "5", [], (), 10**400]
 NO_COUNT: list[Any] = [-1, 1.0, "5", None, True, [], float("nan")]
 NO_CALLABLE: list[Any] = [5, "", "print", [], (), True, {}]
 BAD_SETTINGS: dict[str, list[Any]] = {
@@ -671,8 +699,8 @@ GOOD_SETTINGS: dict[str, list[Any]] = {
     "token_use": ["access", "id", None],
     "groups": ["a", ["a", "b"], ("a",), {"a"}, any_of("a"), all_of("a", "b"), None],
     "scopes": ["a/b", ["a", "b"], any_of("a"), all_of("a", "b"), None],
-    "leeway": [0, 5, 0.5],
-    "max_age": [0, 5, 0.5, None],
+    "leeway": [0, 5, 0.5, A_HUNDRED_YEARS],
+    "max_age": [0, 5, 0.5, A_HUNDRED_YEARS, None],
     "claims": [{"a": 1}, None],
     "checks": [(), [], [not_banned], (not_banned,), iter([not_banned])],
     "jwks": [None],
@@ -714,6 +742,9 @@ def test_a_senseless_setting_is_a_configuration_error_that_names_it(option: str,
         ("leeway", -1, "leeway: expected seconds, from 0 to a hundred years, found -1"),
         ("max_age", "1", "max_age: expected seconds, from 0 to a hundred years, found '1'"),
         ("checks", 5, "checks: expected callables, found 5"),
+        ("user_pool", b"us", "user_pool: expected an id, a UserPool or several, found b'us'"),
+        ("user_pool", {POOL_ID: 1}, f"user_pool: expected an id, a UserPool or several, found {{'{POOL_ID}': 1}}"),
+        ("user_pool", [POOL_ID], f"user_pool: expected UserPool objects in the collection, found '{POOL_ID}'"),
     ],
 )
 def test_a_senseless_setting_is_shown(option: str, value: Any, message: str) -> None:
@@ -743,7 +774,7 @@ def test_a_senseless_requirement_of_a_call_is_a_configuration_error_whatever_the
     raw = pool.access_token(groups="a", scopes="a")
     for token in (raw, tampered(raw), None):
         refusal = refusal_of(ConfigurationError, lambda token=token: verify(token, **{option: value}))  # type: ignore[misc]
-        assert option in str(refusal)
+        assert str(refusal).startswith(f"{option}: ")
     verify(raw, **{option: ["a"]})
 
 
@@ -773,8 +804,7 @@ def test_pools_carry_their_own_clients_and_keys(options: Any) -> None:
             ConfigurationError,
             lambda pools=pools: CognitoVerifier(pools, token_use="access", **options),  # type: ignore[misc]
         )
-        assert next(iter(options)) in str(refusal)
-        assert str(refusal).endswith("belong to a pool's id: UserPool objects carry their own")
+        assert str(refusal) == "client_id, jwks and jwks_uri belong to a pool's id: UserPool objects carry their own"
         CognitoVerifier(pools, token_use="access")
 
 
@@ -797,7 +827,10 @@ def test_a_constructor_that_refuses_leaves_a_shared_cache_as_it_was(pool: FakeUs
 
 
 def test_a_verifier_shows_its_pools_and_no_keys(pool: FakeUserPool) -> None:
-    assert repr(built(pool)) == f"CognitoVerifier(UserPool('{POOL_ID}', clients: test-client), token_use='access')"
+    first = f"UserPool('{POOL_ID}', clients: test-client)"
+    assert repr(built(pool)) == f"CognitoVerifier({first}, token_use='access')"
+    both = CognitoVerifier([user_pool(pool), UserPool(OTHER_ID, client_id="a")], token_use=None)
+    assert repr(both) == f"CognitoVerifier({first}, UserPool('{OTHER_ID}', clients: a), token_use=None)"
 
 
 # From the environment
@@ -887,6 +920,8 @@ def test_a_variable_that_is_missing_or_senseless_is_a_configuration_error(
         environment.setenv(name, value)
     refusal = refusal_of(ConfigurationError, CognitoVerifier.from_env)
     assert str(refusal).startswith(f"{name}: ")
+    if name == "COGNITO_TOKEN_USE" and value and value.strip():
+        assert str(refusal).endswith(f", found {value!r}")
 
 
 @pytest.mark.parametrize("option", ["client_id", "token_use", "jwks", "jwks_uri"])
@@ -967,7 +1002,8 @@ def test_the_same_pool_twice_is_a_configuration_error(pools: list[dict[str, Any]
 
 def test_two_pools_of_the_same_issuer_are_a_configuration_error() -> None:
     first, second = (UserPool(pool_id, client_id="a", issuer="https://example.com") for pool_id in (POOL_ID, OTHER_ID))
-    refusal_of(ConfigurationError, lambda: CognitoVerifier([first, second], token_use="access"))
+    refusal = refusal_of(ConfigurationError, lambda: CognitoVerifier([first, second], token_use="access"))
+    assert str(refusal) == "user_pool: the issuer https://example.com belongs to two of the pools"
     CognitoVerifier([first], token_use="access")
 
 
@@ -1420,9 +1456,9 @@ def test_events_do_not_change(pool: FakeUserPool) -> None:
 
 
 def test_verifiers_and_caches_do_not_pickle(pool: FakeUserPool) -> None:
-    for unpicklable in (built(pool), JwksCache()):
+    for unpicklable, what in ((built(pool), "verifiers"), (JwksCache(), "key caches")):
         for act in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(TypeError, match="build one per process"):
+            with pytest.raises(TypeError, match=rf"^{what} do not pickle: build one per process$"):
                 act(unpicklable)
 
 
@@ -1531,3 +1567,21 @@ def test_a_verified_token_is_of_its_kind_and_holds_what_was_sent(
         token = verify(raw)
         assert type(token) is kind
         assert token.raw == raw
+        assert token.header == pool.header("access" if kind is AccessToken else "id")
+        assert token.user_pool_id == POOL_ID
+
+
+def test_a_verified_token_names_the_resource_that_its_pool_asks_for(pool: FakeUserPool, clock: Clock) -> None:
+    for_two = faulty({"claims": {"aud": ["https://another", "https://api"]}}, pool)
+    assert strict_verifier(pool, clock).verify(for_two).resource == "https://api"
+    assert built(pool).verify(pool.access_token()).resource is None
+
+
+def test_a_payload_that_is_no_object_is_refused_by_that_name(pool: FakeUserPool) -> None:
+    raw = pool.sign(pool.header(), {"iss": ORIGINAL, "exp": float("nan")})
+    assert str(refusal_of(MalformedTokenError, lambda: built(pool).verify(raw))).startswith("payload: expected a JSON ")
+
+
+def test_the_signature_shows_what_must_be_said() -> None:
+    option = inspect.signature(CognitoVerifier.__init__).parameters["client_id"]
+    assert repr(option.default) == "<must be said>"

@@ -425,8 +425,6 @@ class _Words:
         return self._grown[word]
 
     def _growing_anew(self, word: Word) -> list[Word]:
-        if word == ("",):
-            return [word]
         slash = word[-1:] if word[-1] == "" else ()
         body = word[:-1] if slash else word
         growing: list[Word] = [()]
@@ -545,7 +543,7 @@ def _by_name(methods: Collection[str], _: str) -> list[str]:
 
 def _by_pattern(methods: Collection[str], glob: str) -> list[str]:
     """The methods for a Deny, in as few patterns as will do."""
-    if len(methods) == len(METHODS) and glob.startswith(("?*", "*")):
+    if len(methods) == len(METHODS) and glob.startswith("?*"):
         return ["*"]  # whatever it takes beyond the method, the rest of the glob takes as well
     found, left = [], set(methods)
     for method_glob, some in _DENIED_METHODS:

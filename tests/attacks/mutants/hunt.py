@@ -1,6 +1,9 @@
 """Run a room's tests once, then each mutant in a forked child, with the tests that reach the mutated function.
 
-    python -m tests.attacks.mutants.hunt SOURCE RESULTS SEED SECONDS TEST...
+    python -m tests.attacks.mutants.hunt SOURCE RESULTS SEED MOST SECONDS TEST...
+
+SEED decides the order. MOST is how many mutants are tried, and SECONDS how long: it ends what is left then, but for the
+first few. 0 is no bound.
 
 The tests are collected once, and a mutant is put in place by giving the living function the mutant's code: a mutant
 costs a fork and the tests up to the first that fails. Each outcome is a line of RESULTS at once.
@@ -22,13 +25,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-
-from tests.attacks.mutants.mutations import Mutant, mutants_of
+import requests  # noqa: F401 - else the first test that fetches imports it, watched, and its fetch is late
 
 _CHILDREN = 2
+_LEAST = 10  # are tried, however slow the machine is
 _SECONDS_OF_A_PROPERTY = 4.0
 _KILLED, _SURVIVED, _TIMEOUT = "killed", "survived", "timeout"
 
@@ -37,14 +40,33 @@ Tests = list[tuple[float, int]]
 """The seconds that a test takes, and its place."""
 
 
+class Mutant(NamedTuple):
+    """A change to one function. Its name holds no line number, so that it stays the same when lines move."""
+
+    function: str
+    """Its qualified name."""
+    was: str
+    """The lines that are changed."""
+    becomes: str
+    source: str
+    """The whole module with the change in it."""
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.function, self.was, self.becomes
+
+
 class Hunt:
     """A pytest plugin in the place of pytest's own loop over the tests."""
 
-    def __init__(self, source: Path, results: Path, seed: int, seconds: float) -> None:
+    def __init__(
+        self, source: Path, mutants: list[Mutant], results: Path, seconds: float = 0, grace: float = 10
+    ) -> None:
         self.source = source
+        self.mutants = mutants
         self.results = results
-        self.seed = seed
         self.seconds = seconds
+        self.grace = grace  # seconds that a test may take besides ten times its own
         self.has_failed = False
 
     def pytest_configure(self) -> None:
@@ -64,27 +86,24 @@ class Hunt:
         self.has_failed = self.has_failed or report.failed
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        started_at = time.monotonic()
         module = importlib.import_module(".".join(self.source.with_suffix("").parts))
         functions = dict(_functions_of(module, module.__name__))
         everything, reached = self._reached(
             session.items, {function.__code__: name for name, function in functions.items()}
         )
-        known = {tuple(json.loads(line)["name"]) for line in _lines(self.results)}
-        mutants = [mutant for mutant in mutants_of(self.source) if mutant.name not in known]
-        random.Random(self.seed).shuffle(mutants)
         caches = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
         caches = [one for one in caches if str(one.__module__).startswith("cognito_verify")]
         gc.collect()
         gc.freeze()  # a child's own collections need not look at what it inherits
         if (pid := os.fork()) == 0:
             unchanged = Mutant(next(iter(functions)), "", "", self.source.read_text(encoding="utf-8"))
-            self._try(unchanged, functions, [session.items[index] for _, index in sorted(everything)], 600)
+            self._try(unchanged, functions, session.items, sorted(everything))
         if os.waitpid(pid, 0)[1]:
             raise pytest.UsageError("a child in which nothing is changed fails: no outcome would mean anything")
         running: dict[int, tuple[Mutant, float, float]] = {}
+        mutants, ends_at = self.mutants[::-1], time.monotonic() + (self.seconds or float("inf"))
         while mutants or running:
-            if self.seconds and time.monotonic() - started_at > self.seconds:
+            if time.monotonic() > ends_at and len(self.mutants) - len(mutants) - len(running) >= _LEAST:
                 for pid in running:
                     _kill(pid)
                 break
@@ -96,10 +115,10 @@ class Hunt:
                 if pid == 0:
                     for cache in caches:  # of what the function said before
                         cache.cache_clear()
-                    self._try(mutant, functions, [session.items[index] for _, index in tests], expected)
+                    self._try(mutant, functions, session.items, tests)
                 now = time.monotonic()
-                running[pid] = mutant, now, now + 20 + 10 * expected
-            self._wait_for_one(running, started_at + (self.seconds or float("inf")))
+                running[pid] = mutant, now, now + 60 + 10 * expected
+            self._wait_for_one(running)
         return True
 
     def _reached(self, items: list[pytest.Item], names: dict[CodeType, str]) -> tuple[Tests, dict[str, Tests]]:
@@ -133,18 +152,17 @@ class Hunt:
         properties = [test for test in everything if test[0] == _SECONDS_OF_A_PROPERTY]
         return everything, {name: tests + properties for name, tests in reached.items()}
 
-    def _try(
-        self, mutant: Mutant, functions: dict[str, FunctionType], items: list[pytest.Item], expected: float
-    ) -> None:
+    def _try(self, mutant: Mutant, functions: dict[str, FunctionType], items: list[pytest.Item], tests: Tests) -> None:
         """In the child: put the mutant in place, run the tests up to the first that fails, and end."""
         os.setpgid(0, 0)
-        limit = 5 + int(10 * expected)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         status = 1
         try:
             _put_in_place(mutant, functions)
-            for item in items:
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+            for seconds, index in tests:
+                # For each test by itself: what never ends does so in a quick one, and the slow ones are waited for.
+                resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + self.grace + 10 * seconds), hard))
+                items[index].ihook.pytest_runtest_protocol(item=items[index], nextitem=None)
                 if self.has_failed:
                     break
             else:
@@ -152,8 +170,8 @@ class Hunt:
         finally:
             os._exit(status)
 
-    def _wait_for_one(self, running: dict[int, tuple[Mutant, float, float]], until: float) -> None:
-        while running and time.monotonic() < until:
+    def _wait_for_one(self, running: dict[int, tuple[Mutant, float, float]]) -> None:
+        while running:
             pid, status = os.waitpid(-1, os.WNOHANG)
             now = time.monotonic()
             if pid in running:
@@ -209,10 +227,16 @@ def _put_in_place(mutant: Mutant, functions: dict[str, FunctionType]) -> None:
 
 
 def main() -> int:
-    source, results, seed, seconds, *tests = sys.argv[1:]
+    from tests.attacks.mutants.mutations import mutants_of  # mutmut, without which the tests of the hunt do
+
+    source, results, seed, most, seconds, *tests = sys.argv[1:]
+    mutants = list(mutants_of(Path(source)))
+    random.Random(int(seed)).shuffle(mutants)
+    known = {tuple(json.loads(line)["name"]) for line in _lines(Path(results))}
+    left = [mutant for mutant in mutants[: int(most) or None] if mutant.name not in known]
     return pytest.main(
         ["-q", "-p", "no:cacheprovider", "--capture=no", *tests],
-        plugins=[Hunt(Path(source), Path(results), int(seed), float(seconds))],
+        plugins=[Hunt(Path(source), left, Path(results), float(seconds))],
     )
 
 

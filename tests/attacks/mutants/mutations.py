@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import libcst
@@ -17,22 +16,7 @@ from mutmut.mutation.file_mutation import MutationVisitor
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """A change to one function. Its name holds no line number, so that it stays the same when lines move."""
-
-    function: str
-    """Its qualified name."""
-    was: str
-    """The lines that are changed."""
-    becomes: str
-    source: str
-    """The whole module with the change in it."""
-
-    @property
-    def name(self) -> tuple[str, str, str]:
-        return self.function, self.was, self.becomes
+from tests.attacks.mutants.hunt import Mutant
 
 
 class _Visitor(MutationVisitor):  # type: ignore[misc] # mypy does not look into mutmut
