@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from threading import Thread
@@ -89,7 +89,8 @@ def served_by_waitress(app: Any) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{server.effective_port}"
         finally:  # in the loop's own thread: it ends once it has nothing left to wait for
-            server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+            with suppress(OSError):  # awake for another reason, it may have done so before the trigger is pulled
+                server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
     server.task_dispatcher.shutdown()
 
 
