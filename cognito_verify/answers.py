@@ -29,6 +29,7 @@ __all__ = [
     "REFUSALS",
     "Answer",
     "Gate",
+    "LateGate",
     "answer_to",
     "is_preflight",
     "tell_refusal",
@@ -158,9 +159,8 @@ class Gate(Generic[TokenT_co]):
     ) -> None:
         if not isinstance(verifier, CognitoVerifier):
             raise ConfigurationError(f"{where}: expected a CognitoVerifier, found {type(verifier).__name__}")
-        for option, value in (("optional", optional), ("allow_preflight", allow_preflight)):
-            if not isinstance(value, bool):
-                raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")
+        _check_flag("optional", optional)
+        _check_flag("allow_preflight", allow_preflight)
         self.verifier = verifier
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
@@ -209,3 +209,37 @@ class Gate(Generic[TokenT_co]):
         length = sum(map(len, values))
         if length > self._longest:
             raise MalformedTokenError(f"Authorization: expected at most {self._longest} characters, found {length}")
+
+
+class LateGate(Generic[TokenT_co]):
+    """A `Gate` whose verifier is known with the first request, or is another one then: what it asks is checked before.
+
+    Raises:
+        ConfigurationError: A setting is empty or senseless.
+    """
+
+    __slots__ = ("_gate", "_groups", "_is_optional", "_scopes", "_where")
+
+    def __init__(
+        self, where: str, *, groups: RequirementSource | None, scopes: RequirementSource | None, optional: bool
+    ) -> None:
+        _check_flag("optional", optional)
+        self._where = where
+        self._groups = requirement("groups", groups)
+        self._scopes = requirement("scopes", scopes)
+        self._is_optional = optional
+        self._gate: Gate[TokenT_co] | None = None
+
+    def of(self, verifier: CognitoVerifier[TokenT_co]) -> Gate[TokenT_co]:
+        """The gate of this verifier, kept until another one is asked for."""
+        gate = self._gate
+        if gate is None or gate.verifier is not verifier:
+            gate = self._gate = Gate(
+                self._where, verifier, groups=self._groups, scopes=self._scopes, optional=self._is_optional
+            )
+        return gate
+
+
+def _check_flag(option: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cognito_verify.answers import Gate, answer_to, is_preflight, tell_refusal, token_in, tokens_offered
+from cognito_verify.answers import Gate, LateGate, answer_to, is_preflight, tell_refusal, token_in, tokens_offered
 from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
@@ -23,6 +23,7 @@ from cognito_verify.errors import (
 )
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
+from cognito_verify.tokens import AccessToken, IdToken
 
 
 @pytest.mark.parametrize(
@@ -209,3 +210,18 @@ def test_a_gate_wants_a_verifier_and_flags() -> None:
     preflight = {"Origin", "Access-Control-Request-Method"}.__contains__
     assert not Gate("here", verifier).lets_pass("OPTIONS", preflight)
     assert Gate("here", verifier, allow_preflight=True).lets_pass("OPTIONS", preflight)
+
+
+def test_what_a_gate_asks_is_checked_before_its_verifier_is_known() -> None:
+    with pytest.raises(ConfigurationError, match=r"^optional: "):
+        LateGate("here", groups=None, scopes=None, optional="no")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"^groups: "):
+        LateGate("here", groups=[], scopes=None, optional=False)
+    pool = FakeUserPool()
+    one, other = pool.verifier(), pool.verifier()
+    late = LateGate[AccessToken | IdToken]("here", groups="admin", scopes=None, optional=True)
+    assert late.of(one) is late.of(one)
+    assert late.of(other).verifier is other
+    assert late.of(other).verified([]) is None
+    with pytest.raises(MissingGroupError):
+        late.of(other).verified([pool.access_token()])

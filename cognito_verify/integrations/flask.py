@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar, overload
 from flask import Blueprint, Flask, Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from cognito_verify.answers import REFUSALS, Gate, answer_to
+from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to
 from cognito_verify.context import set_current_token, token_in_context
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError
-from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier, TokenT_co
 
@@ -185,21 +185,15 @@ class CognitoAuth(Generic[TokenT_co]):
 class _Asked:
     """What a view asks for. Its verifier is that of the application which handles the request."""
 
-    __slots__ = ("_gate", "_options")
+    __slots__ = ("_gate",)
 
     def __init__(self, groups: RequirementSource | None, scopes: RequirementSource | None, *, optional: bool) -> None:
-        self._options: dict[str, Any] = {
-            "groups": requirement("groups", groups),
-            "scopes": requirement("scopes", scopes),
-            "optional": optional,
-        }
-        self._gate: Gate[AccessToken | IdToken] | None = None
+        self._gate: LateGate[AccessToken | IdToken] = LateGate(
+            "CognitoAuth", groups=groups, scopes=scopes, optional=optional
+        )
 
     def gate(self) -> Gate[AccessToken | IdToken]:
-        gate, verifier = self._gate, _verifier()
-        if gate is None or gate.verifier is not verifier:  # the first request, or another application's
-            gate = self._gate = Gate("CognitoAuth", verifier, **self._options)
-        return gate
+        return self._gate.of(_verifier())
 
 
 def _verifier() -> Any:

@@ -8,11 +8,11 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from cognito_verify.answers import Gate, answer_to, tell_refusal
+from cognito_verify.answers import Gate, LateGate, answer_to, tell_refusal
 from cognito_verify.errors import CheckFailedError, CognitoVerifyError
 from cognito_verify.integrations.django.conf import configured
 from cognito_verify.integrations.django.users import CognitoUser
-from cognito_verify.requirements import RequirementSource, requirement
+from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 
 __all__ = [
@@ -43,7 +43,7 @@ class Asked:
         ConfigurationError: A requirement is empty or senseless.
     """
 
-    __slots__ = ("_gate", "_options")
+    __slots__ = ("_gate",)
 
     def __init__(
         self,
@@ -52,19 +52,11 @@ class Asked:
         scopes: RequirementSource | None = None,
         optional: bool = False,
     ) -> None:
-        self._options: dict[str, Any] = {
-            "groups": requirement("groups", groups),
-            "scopes": requirement("scopes", scopes),
-            "optional": optional,
-        }
-        self._gate: Gate[Token] | None = None
+        self._gate: LateGate[Token] = LateGate("COGNITO_VERIFY", groups=groups, scopes=scopes, optional=optional)
 
     def gate(self) -> Gate[Token]:
         """Made by the first request: a view is decorated before the settings are read, and a test may change them."""
-        gate, verifier = self._gate, configured().verifier
-        if gate is None or gate.verifier is not verifier:
-            gate = self._gate = Gate("COGNITO_VERIFY", verifier, **self._options)
-        return gate
+        return self._gate.of(configured().verifier)
 
 
 def authorization(request: HttpRequest) -> tuple[str, ...]:
