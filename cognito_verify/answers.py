@@ -31,6 +31,8 @@ __all__ = [
     "Gate",
     "LateGate",
     "answer_to",
+    "check_flag",
+    "check_verifier",
     "is_preflight",
     "tell_refusal",
     "token_in",
@@ -47,6 +49,18 @@ _METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Overri
 
 REFUSALS = (TokenError, AccessDeniedError, KeysUnavailableError)
 """What an adapter answers. A `ConfigurationError` is a fault of ours: it is raised, and blames no client."""
+
+
+def check_verifier(where: str, value: object) -> None:
+    """Raise a `ConfigurationError` that begins with `where` for what is no `CognitoVerifier`."""
+    if not isinstance(value, CognitoVerifier):
+        raise ConfigurationError(f"{where}: expected a CognitoVerifier, found {type(value).__name__}")
+
+
+def check_flag(option: str, value: object) -> None:
+    """Raise a `ConfigurationError` that begins with the option for what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")
 
 
 class Answer(NamedTuple):
@@ -157,10 +171,9 @@ class Gate(Generic[TokenT_co]):
         optional: bool = False,
         allow_preflight: bool = False,
     ) -> None:
-        if not isinstance(verifier, CognitoVerifier):
-            raise ConfigurationError(f"{where}: expected a CognitoVerifier, found {type(verifier).__name__}")
-        _check_flag("optional", optional)
-        _check_flag("allow_preflight", allow_preflight)
+        check_verifier(where, verifier)
+        check_flag("optional", optional)
+        check_flag("allow_preflight", allow_preflight)
         self.verifier = verifier
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
@@ -223,7 +236,7 @@ class LateGate(Generic[TokenT_co]):
     def __init__(
         self, where: str, *, groups: RequirementSource | None, scopes: RequirementSource | None, optional: bool
     ) -> None:
-        _check_flag("optional", optional)
+        check_flag("optional", optional)
         self._where = where
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
@@ -238,8 +251,3 @@ class LateGate(Generic[TokenT_co]):
                 self._where, verifier, groups=self._groups, scopes=self._scopes, optional=self._is_optional
             )
         return gate
-
-
-def _check_flag(option: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")

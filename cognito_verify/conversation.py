@@ -6,7 +6,7 @@ from asyncio import timeout
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from cognito_verify.answers import tokens_offered
+from cognito_verify.answers import Answer, tokens_offered
 from cognito_verify.context import token_in_context
 from cognito_verify.errors import TokenExpiredError
 from cognito_verify.tokens import AccessToken, IdToken
@@ -21,6 +21,7 @@ __all__ = [
     "Send",
     "credentials",
     "outside_of_the_request",
+    "send_answer",
     "until_expiry",
 ]
 
@@ -45,6 +46,15 @@ def credentials(scope: Scope) -> list[str]:
         return values
     token: AccessToken | IdToken | None = scope.get(TOKEN_IN_SCOPE)
     return tokens_offered(scope.get("subprotocols") or ()) or ([] if token is None else [token.raw])
+
+
+async def send_answer(answer: Answer, send: Send, *, kind: str = "http") -> None:
+    """Answer a request; `kind` is how the messages of its protocol begin."""
+    body = answer.body.encode()
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": f"{kind}.response.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})
 
 
 def outside_of_the_request(receive: Receive, send: Send) -> tuple[Receive, Send]:

@@ -1126,7 +1126,7 @@ def test_a_senseless_setting_is_refused_at_once(options: dict[str, Any], named: 
 
 
 def test_the_verifier_is_a_verifier() -> None:
-    with pytest.raises(ConfigurationError, match="verifier: expected a CognitoVerifier, found str"):
+    with pytest.raises(ConfigurationError, match="LambdaAuthorizer: expected a CognitoVerifier, found str"):
         LambdaAuthorizer("us-east-1_TestPool1")  # type: ignore[arg-type]
 
 

@@ -539,6 +539,14 @@ def test_a_leak_is_named() -> None:
     assert compiled(CRUD)[0].leaks_for(access_token("ghk")) == ()
 
 
+def test_a_deny_of_what_no_rule_covers_spares_what_a_proxy_matches_however_long() -> None:
+    # `?*/?*/a/b/?*` is what leaks, but a Deny of it would take the second path as well.
+    policy, warned = compiled(rules_of("GET /{x}/a/b/{proxy+}", "GET /c g"))
+    for path in ("/1/a/b/2", "/1/a/b/a/b/2"):
+        assert iam.is_allowed(document(policy, access_token()), f"{PREFIX}GET{path}")
+    assert (warned, policy.leaks_for(access_token())) == ([], ("GET /1/2/a/b/3", "GET /1/2/a/b/"))
+
+
 def test_an_example_does_not_say_a_literal() -> None:
     policy, _ = compiled(rules_of("ANY /a/{x}/1", "ANY /a/{x}"))
     assert policy.leaks_for(access_token()) == ("ANY /a/2/3",)

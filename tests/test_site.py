@@ -10,33 +10,22 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 import cognito_verify
-from cognito_verify import aws_lambda, errors, keys, observer, testing
+from cognito_verify import errors
 from cognito_verify.errors import CognitoVerifyError
-from cognito_verify.integrations import fastapi, starlette
-from cognito_verify.integrations.django import decorators, rest_framework
+from tools.surface import BESIDE, FRONT_DOORS
 
 ROOT = Path(__file__).parents[1]
 ERRORS = [CognitoVerifyError, *(getattr(cognito_verify, name) for name in cognito_verify.__all__ if "Error" in name)]
 PUBLIC = [
-    *(f"cognito_verify.{name}" for name in cognito_verify.__all__),
-    *(f"cognito_verify.aws_lambda.{name}" for name in aws_lambda.__all__),
-    *(f"cognito_verify.testing.{name}" for name in testing.__all__),
-    *(f"cognito_verify.integrations.{module}" for module in ("asgi.CognitoMiddleware", "wsgi.CognitoMiddleware")),
-    *(f"cognito_verify.integrations.django.rest_framework.{name}" for name in rest_framework.__all__),
-    *(f"cognito_verify.integrations.django.decorators.{name}" for name in decorators.__all__),
-    "cognito_verify.integrations.django.middleware.CognitoMiddleware",
-    "cognito_verify.integrations.django.users.CognitoUser",
-    "cognito_verify.integrations.flask.CognitoAuth",
-    *(f"cognito_verify.integrations.fastapi.{name}" for name in fastapi.__all__),
-    *(f"cognito_verify.integrations.starlette.{name}" for name in starlette.__all__),
-    *(f"cognito_verify.observer.{name}" for name, value in vars(observer).items() if name.endswith("Event") and value),
-    *(f"cognito_verify.keys.{value.__name__}" for value in (keys.KeySet, keys.verify_compact)),
+    *(f"{module}.{name}" for module in FRONT_DOORS for name in import_module(module).__all__),
+    *(path for path in BESIDE if not path.endswith(".Observer")),  # the type of a function, told with the events
 ]
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+import pytest
+
 _ROOT = Path(__file__).parents[1]
 _PARTS = (
     (
@@ -33,7 +35,7 @@ def main(options: Iterable[str]) -> int:
     if absent:
         raise SystemExit(f"tools/suite.py names what is not there: {', '.join(absent)}")
     others = [f"--ignore={path}" for path in named]
-    failures = 0
+    codes = set()
     with ExitStack() as opened:
         running: list[tuple[subprocess.Popen[bytes], Any]] = []
         for part in (*_PARTS, others):
@@ -44,8 +46,9 @@ def main(options: Iterable[str]) -> int:
             process.wait()
             report.seek(0)
             print(report.read(), flush=True)
-            failures += process.returncode != 0
-    return int(failures > 0)
+            codes.add(process.returncode)
+    none_is_there = {int(pytest.ExitCode.NO_TESTS_COLLECTED)}  # as in a part of which `-k` selects nothing
+    return int(codes - none_is_there != {0})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from itertools import product
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from cognito_verify.answers import check_verifier
 from cognito_verify.aws_lambda.events import (
     SAFE_METHODS,
     TokenSource,
@@ -139,8 +140,7 @@ class LambdaAuthorizer:
         observer: Observer | None = None,
         appsync_ttl: int = 300,
     ) -> None:
-        if not isinstance(verifier, CognitoVerifier):
-            raise ConfigurationError(f"verifier: expected a CognitoVerifier, found {type(verifier).__name__}")
+        check_verifier("LambdaAuthorizer", verifier)
         self._verifier = verifier
         self._sources = token_sources(token_from)
         self._covers_api = _choice("policy_scope", policy_scope, ("api", "request")) == "api"

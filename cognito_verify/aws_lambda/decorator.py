@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
-from cognito_verify.answers import REFUSALS, answer_to, is_preflight, tell_refusal
+from cognito_verify.answers import REFUSALS, answer_to, check_flag, check_verifier, is_preflight, tell_refusal
 from cognito_verify.aws_lambda.events import (
     TOKEN,
     HttpKind,
@@ -72,21 +72,18 @@ def require_token(
     Source: RFC 6750 section 3; "Lambda proxy integrations", API Gateway Developer Guide; "Lambda functions as targets",
         Elastic Load Balancing User Guide.
     """
-    if not isinstance(verifier, CognitoVerifier):
-        raise ConfigurationError(
-            f"require_token: expected a CognitoVerifier first, as in @require_token(verifier), found "
-            f"{type(verifier).__name__}"
-        )
+    check_verifier("@require_token(verifier)", verifier)
+    check_flag("optional", optional)
+    check_flag("allow_preflight", allow_preflight)
     needed_groups, needed_scopes = requirement("groups", groups), requirement("scopes", scopes)
     sources = token_sources(token_from)
-    is_optional, passes_preflight = _flag("optional", optional), _flag("allow_preflight", allow_preflight)
     headers_of = _headers_of(error_headers)
 
     def raw_of(event: dict[str, Any], kind: HttpKind) -> str | None:
-        if passes_preflight and is_preflight(http_method(event, kind), lambda name: any(header_values(event, name))):
+        if allow_preflight and is_preflight(http_method(event, kind), lambda name: any(header_values(event, name))):
             return None
         try:
-            return optional_token(sources, event) if is_optional else raw_token(sources, event)
+            return optional_token(sources, event) if optional else raw_token(sources, event)
         except TokenError as error:
             tell_refusal(verifier.observer, error)  # what never reaches the verifier
             raise
@@ -202,12 +199,6 @@ def _telling_request_id(guarded: _Handler, call: _Call) -> _Handler:
             return guarded(*args, **kwargs)
 
     return told
-
-
-def _flag(option: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{option}: expected True or False, found {shown(value)}")
-    return value
 
 
 def _headers_of(error_headers: ErrorHeaders | None) -> Callable[[dict[str, Any]], dict[str, str]]:

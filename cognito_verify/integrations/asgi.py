@@ -16,9 +16,9 @@ from cognito_verify.conversation import (
     Send,
     credentials,
     outside_of_the_request,
+    send_answer,
     until_expiry,
 )
-from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
@@ -81,7 +81,7 @@ class CognitoMiddleware:
             try:
                 token = await self._gate.verified_async(credentials(scope))
             except REFUSALS as error:
-                return await _refuse(error, send, "http")
+                return await send_answer(answer_to(error), send)
         return await self._hand_on(token, scope, receive, send)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ class CognitoMiddleware:
         except REFUSALS as error:
             await receive()  # `websocket.connect`, which comes before any answer
             if "websocket.http.response" in (scope.get("extensions") or {}):
-                return await _refuse(error, send, "websocket.http")
+                return await send_answer(answer_to(error), send, kind="websocket.http")
             return await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": error.code})
         secret = {BEARER_SUBPROTOCOL, *tokens_offered(offered)} | (set() if token is None else {token.raw})
         if not secret.isdisjoint(offered):
@@ -112,15 +112,6 @@ class CognitoMiddleware:
 
 def _values(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
-
-
-async def _refuse(error: CognitoVerifyError, send: Send, kind: str) -> None:
-    status, headers, text = answer_to(error)
-    body = text.encode()
-    sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    sent.append((b"content-length", b"%d" % len(body)))
-    await send({"type": f"{kind}.response.start", "status": status, "headers": sent})
-    await send({"type": f"{kind}.response.body", "body": body})
 
 
 def _without(secret: set[str], scope: Scope) -> Scope:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, overload
 from flask import Blueprint, Flask, Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to
+from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to, check_verifier
 from cognito_verify.context import set_current_token, token_in_context
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError
 from cognito_verify.requirements import RequirementSource
@@ -58,8 +58,8 @@ class CognitoAuth(Generic[TokenT_co]):
     def __init__(self, app: Flask | None, verifier: CognitoVerifier[TokenT_co]) -> None: ...
 
     def __init__(self, app: Flask | None = None, verifier: CognitoVerifier[TokenT_co] | None = None) -> None:
-        if verifier is not None and not isinstance(verifier, CognitoVerifier):
-            raise ConfigurationError(f"CognitoAuth: expected a CognitoVerifier, found {type(verifier).__name__}")
+        if verifier is not None:
+            check_verifier("CognitoAuth", verifier)
         self._verifier = verifier
         if app is not None:
             self.init_app(app)

@@ -7,7 +7,7 @@ a middleware of ours, which answers as every other integration does. Without tha
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.settings import AuthSettings
 from pydantic import PrivateAttr
 
-from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
+from cognito_verify.answers import REFUSALS, answer_to, check_verifier, tell_refusal, token_in
+from cognito_verify.conversation import Message, Receive, Scope, Send, send_answer
 from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
@@ -31,10 +32,6 @@ from cognito_verify.verifier import CognitoVerifier
 
 __all__ = ["CognitoAccessToken", "CognitoRefusalMiddleware", "CognitoTokenVerifier", "token_of"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MOST_KNOWN = 256  # tokens in the SDK's form; each some 3 KB
@@ -76,10 +73,7 @@ class CognitoTokenVerifier(provider.TokenVerifier):
         groups: RequirementSource | None = None,
         scopes: RequirementSource | None = None,
     ) -> None:
-        if not isinstance(verifier, CognitoVerifier):
-            raise ConfigurationError(
-                f"CognitoTokenVerifier: expected a CognitoVerifier, found {type(verifier).__name__}"
-            )
+        check_verifier("CognitoTokenVerifier", verifier)
         if verifier.token_use != "access":
             raise ConfigurationError(
                 "CognitoTokenVerifier: expected a verifier with token_use='access', found "
@@ -284,12 +278,8 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 
 async def _refuse(error: CognitoVerifyError, challenge_of_the_sdk: str, send: Send) -> None:
-    status, headers, text = answer_to(error)
+    answer = answer_to(error)
     metadata = _RESOURCE_METADATA.search(challenge_of_the_sdk)
     if metadata is not None and error.challenge:
-        headers["WWW-Authenticate"] += f"{' ' if error.challenge == 'Bearer' else ', '}{metadata[0]}"
-    body = text.encode()
-    sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    sent.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": sent})
-    await send({"type": "http.response.body", "body": body})
+        answer.headers["WWW-Authenticate"] += f"{' ' if error.challenge == 'Bearer' else ', '}{metadata[0]}"
+    await send_answer(answer, send)

@@ -1,4 +1,4 @@
-"""Each integration with the tokens of a user pool service, its keys from that service."""
+"""ASGI, WSGI, Starlette and FastAPI, each under its server, with the tokens and the keys of a user pool service."""
 
 from __future__ import annotations
 

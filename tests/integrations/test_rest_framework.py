@@ -200,7 +200,7 @@ def test_an_exception_handler_of_the_application_finds_the_refusal(pool: FakeUse
     found: list[Any] = []
 
     def handler(error: Any, _: object) -> Response:
-        found.append(error.error)
+        found.append(error.refusal)
         return Response("ours", status=error.status_code)
 
     attributes = {"get_exception_handler": lambda _: handler}
@@ -211,8 +211,8 @@ def test_an_exception_handler_of_the_application_finds_the_refusal(pool: FakeUse
 def test_a_refusal_pickles() -> None:
     refusal = TokenRefused(TokenExpiredError("exp: expired"))
     again = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - our own
-    assert (again.detail, again.status_code, str(again.error)) == (refusal.detail, 401, "exp: expired")
-    assert again.auth_header == answer_to(refusal.error).headers["WWW-Authenticate"]
+    assert (again.detail, again.status_code, str(again.refusal)) == (refusal.detail, 401, "exp: expired")
+    assert again.auth_header == answer_to(refusal.refusal).headers["WWW-Authenticate"]
 
 
 def test_throttles_tell_bearers_apart(pool: FakeUserPool) -> None:

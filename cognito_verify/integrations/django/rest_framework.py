@@ -174,13 +174,13 @@ class _Answered(APIException):
     """What the framework's own exception handler turns into the answer that all other frameworks give.
 
     Args:
-        error: The refusal. An exception handler of the application finds it as `error`.
+        refusal: What the verifier said; kept as `refusal`.
     """
 
-    def __init__(self, error: CognitoVerifyError) -> None:
-        status, headers, body = answer_to(error)
-        super().__init__(json.loads(body), error.code)
-        self.error = error
+    def __init__(self, refusal: CognitoVerifyError) -> None:
+        status, headers, body = answer_to(refusal)
+        super().__init__(json.loads(body), refusal.code)
+        self.refusal = refusal
         self.wait = int(headers.get("Retry-After", 0))
         self.__dict__.update(status_code=status, auth_header=headers.get("WWW-Authenticate"))
 
