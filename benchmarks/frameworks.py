@@ -9,6 +9,7 @@ another process's processor.
 """
 
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -306,6 +307,7 @@ def _serve(name: str, kind: str) -> None:
     else:
         import waitress
 
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # warns of each request that waits for a thread
         waitress.serve(app, sockets=[listener], threads=_CONNECTIONS, channel_timeout=600, _quiet=True)
 
 
