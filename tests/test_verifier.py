@@ -924,6 +924,13 @@ def test_a_variable_that_is_missing_or_senseless_is_a_configuration_error(
         assert str(refusal).endswith(f", found {value!r}")
 
 
+@pytest.mark.parametrize("name", [*ENVIRONMENT, *OPTIONAL])
+def test_an_empty_variable_is_called_so(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv(name, " ")
+    refusal = refusal_of(ConfigurationError, CognitoVerifier.from_env)
+    assert str(refusal) == f"{name}: expected a value in the environment, found nothing"
+
+
 @pytest.mark.parametrize("option", ["client_id", "token_use", "jwks", "jwks_uri"])
 def test_what_the_environment_says_is_not_said_twice(environment: pytest.MonkeyPatch, option: str) -> None:
     twice: Any = {option: "said"}
