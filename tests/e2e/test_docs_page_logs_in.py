@@ -13,6 +13,7 @@ import secrets
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +31,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from cognito_verify import AccessToken
+from cognito_verify import AccessToken, IdToken
 from cognito_verify.integrations.fastapi import CognitoBearer
 from cognito_verify.testing import FakeUserPool
 from tests.integrations.serving import served_by_uvicorn
@@ -47,8 +48,7 @@ fastapi_offline = pytest.importorskip(
 
 POOL = FakeUserPool(client_id="docs-page")
 LOGIN_HOST, CDN = "reports.auth.us-east-1.amazoncognito.com", "cdn.jsdelivr.net"
-SCOPES = "openid reports/read"
-USERNAME, PASSWORD = "ada", secrets.token_urlsafe()
+USERNAME, EMAIL, PASSWORD = "ada", "ada@example.com", secrets.token_urlsafe()
 FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -79,7 +79,7 @@ class ManagedLogin:
     RFC 7636 section 4.6. Cognito makes PKCE the client's choice; here it must choose it.
     """
 
-    callback_url: str = ""  # what is registered at the app client
+    callback_urls: set[str] = field(default_factory=set)  # what is registered at the app client
     address: str = ""  # where the server of this domain listens in truth
     exchanges: list[tuple[dict[str, str], int]] = field(default_factory=list)  # what was sent, and the status
     _granted: dict[str, Granted] = field(default_factory=dict)
@@ -97,12 +97,12 @@ class ManagedLogin:
     async def authorize(self, request: Request) -> Response:
         asked = request.query_params
         expected = {
-            "response_type": "code",
-            "client_id": POOL.client_id,
-            "redirect_uri": self.callback_url,
-            "code_challenge_method": "S256",
+            "response_type": {"code"},
+            "client_id": {POOL.client_id},
+            "redirect_uri": self.callback_urls,
+            "code_challenge_method": {"S256"},
         }
-        wrong = [name for name, value in expected.items() if asked.get(name) != value]
+        wrong = [name for name, values in expected.items() if asked.get(name) not in values]
         if wrong or not asked.get("code_challenge"):
             return HTMLResponse(f"wrong: {wrong}", 400)
         return RedirectResponse(f"/login?{request.url.query}", 302)
@@ -135,12 +135,11 @@ class ManagedLogin:
         self.exchanges.append((sent, 200 if is_good else 400))
         if granted is None or not is_good:
             return JSONResponse({"error": "invalid_grant"}, 400)
-        tokens = {
-            "access_token": POOL.access_token(USERNAME, scopes=granted.scope.split()),
-            "id_token": POOL.id_token(USERNAME),
-            "token_type": "Bearer",
-            "expires_in": 3600,
-        }
+        scopes = granted.scope.split()
+        tokens: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600}
+        tokens["access_token"] = POOL.access_token(USERNAME, scopes=scopes)
+        if "openid" in scopes:
+            tokens["id_token"] = POOL.id_token(USERNAME, email=EMAIL)
         return JSONResponse(tokens)
 
 
@@ -152,17 +151,30 @@ def challenge_of(verifier: str) -> str:
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-# An application as docs/how-to/fastapi.md has it. Its docs page is as FastAPI makes it.
-cognito = CognitoBearer(POOL.verifier("access"), domain=f"https://{LOGIN_HOST}")
-Reader = Annotated[AccessToken, Security(cognito.requires(scopes="reports/read"))]
-app = FastAPI(
-    swagger_ui_init_oauth={"clientId": POOL.client_id, "usePkceWithAuthorizationCodeGrant": True, "scopes": SCOPES}
-)
+# Applications as docs/how-to/fastapi.md has them, for access tokens and for ID tokens. Their docs pages are FastAPI's.
+access: CognitoBearer[AccessToken] = CognitoBearer(POOL.verifier("access"), domain=f"https://{LOGIN_HOST}")
+identity: CognitoBearer[IdToken] = CognitoBearer(POOL.verifier("id"), domain=f"https://{LOGIN_HOST}")
+Reader = Annotated[AccessToken, Security(access.requires(scopes="reports/read"))]
+Person = Annotated[IdToken, Security(identity)]
+
+
+def application(scopes: str) -> FastAPI:
+    return FastAPI(
+        swagger_ui_init_oauth={"clientId": POOL.client_id, "usePkceWithAuthorizationCodeGrant": True, "scopes": scopes}
+    )
+
+
+app, app_of_people = application("openid reports/read"), application("openid")
 
 
 @app.get("/reports")
 async def reports(token: Reader) -> dict[str, Any]:
     return {"for": token.username, "scopes": sorted(token.scopes)}
+
+
+@app_of_people.get("/reports")
+async def reports_by_mail(token: Person) -> dict[str, Any]:
+    return {"for": token.email}
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +199,18 @@ def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedLogin]:
         yield domain
 
 
+@contextmanager
+def served(app: FastAPI, login: ManagedLogin) -> Iterator[str]:
+    """Its URL, by the one name that Cognito takes callback URLs without TLS for."""
+    with served_by_uvicorn(app) as there:
+        url = there.replace("127.0.0.1", "localhost")
+        login.callback_urls.add(f"{url}/docs/oauth2-redirect")
+        yield url
+
+
 @pytest.fixture(scope="module")
 def url(login: ManagedLogin) -> Iterator[str]:
-    """The application's, by the one name that Cognito takes callback URLs without TLS for."""
-    with served_by_uvicorn(app) as served:
-        url = served.replace("127.0.0.1", "localhost")
-        login.callback_url = f"{url}/docs/oauth2-redirect"
+    with served(app, login) as url:
         yield url
 
 
@@ -215,7 +233,7 @@ def page(browser: Any, login: ManagedLogin) -> Iterator[Any]:
     context.close()
 
 
-def authorize(page: Any, url: str) -> None:
+def log_in(page: Any, url: str) -> None:
     """Open the docs page, press its button and log in at the page that it opens, which then closes."""
     page.goto(f"{url}/docs")
     page.get_by_role("button", name="Authorize", exact=True).click()
@@ -226,6 +244,14 @@ def authorize(page: Any, url: str) -> None:
     popup.get_by_label("Password").fill(PASSWORD)
     with popup.expect_event("close"):
         popup.get_by_role("button", name="Sign in").click()
+
+
+def authorized(page: Any, url: str) -> tuple[str, dict[str, Any]]:
+    """What the guarded route answers to whoever has logged in."""
+    log_in(page, url)
+    page.get_by_role("button", name="Remove authorization").wait_for()
+    page.get_by_role("button", name="Close").last.click()
+    return executed(page)
 
 
 def executed(page: Any) -> tuple[str, dict[str, Any]]:
@@ -239,11 +265,13 @@ def executed(page: Any) -> tuple[str, dict[str, Any]]:
 
 
 def test_who_logs_in_by_the_docs_page_is_let_in(page: Any, url: str, login: ManagedLogin) -> None:
-    authorize(page, url)
-    page.get_by_role("button", name="Remove authorization").wait_for()
-    page.get_by_role("button", name="Close").last.click()
-    assert executed(page) == ("200", {"for": USERNAME, "scopes": ["openid", "reports/read"]})
+    assert authorized(page, url) == ("200", {"for": USERNAME, "scopes": ["openid", "reports/read"]})
     assert [status for _, status in login.exchanges] == [200]
+
+
+def test_where_id_tokens_are_taken_the_docs_page_sends_that(page: Any, login: ManagedLogin) -> None:
+    with served(app_of_people, login) as url:
+        assert authorized(page, url) == ("200", {"for": EMAIL})
 
 
 def test_without_a_login_the_docs_page_shows_that_the_route_refuses(page: Any, url: str) -> None:
@@ -256,7 +284,7 @@ def test_a_code_is_exchanged_for_the_verifier_that_it_was_asked_with_alone(
     page: Any, url: str, login: ManagedLogin
 ) -> None:
     page.add_init_script(ANOTHER_VERIFIER)
-    authorize(page, url)
+    log_in(page, url)
     assert "invalid_grant" in page.locator(".modal-ux .errors").inner_text()
     ((sent, status),) = login.exchanges
     assert (sent["code_verifier"], status) == ("x" * 43, 400)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, assert_type
+from typing import Annotated, Any, Literal, assert_type
 
 import fastapi
 import pytest
@@ -348,11 +348,11 @@ def test_a_server_that_cannot_answer_a_websocket_closes_it(guards: Guards) -> No
 # OpenAPI
 
 
-def document(**options: Any) -> Any:
+def document(*, token_use: Literal["access", "id"] | None = "access", **options: Any) -> Any:
     from cognito_verify.testing import FakeUserPool
 
     app = FastAPI()
-    cognito = CognitoBearer(FakeUserPool().verifier(), **options)
+    cognito: CognitoBearer[Any] = CognitoBearer(FakeUserPool().verifier(token_use), **options)
 
     @app.get("/orders")
     async def orders(token: Annotated[AccessToken, Security(cognito.requires(scopes=all_of("a/x", "b/y")))]) -> None:
@@ -394,6 +394,20 @@ def test_with_the_pools_domain_the_docs_page_can_log_in_for_the_scopes_that_rout
     assert found["paths"]["/items"]["get"]["security"] == [{"CognitoBearer": []}, {"CognitoLogin": []}]
     assert found["paths"]["/orders"]["get"]["security"] == [{"CognitoBearer": []}, {"CognitoLogin": ["a/x", "b/y"]}]
     assert not any("parameters" in path["get"] for path in found["paths"].values())
+
+
+@pytest.mark.parametrize(
+    ("token_use", "scheme", "sent"),
+    [("access", "CognitoLogin", None), ("id", "CognitoIdTokenLogin", "id_token"), (None, "CognitoLogin", None)],
+)
+def test_the_docs_page_is_told_to_send_the_token_that_the_verifier_takes(
+    token_use: Literal["access", "id"] | None, scheme: str, sent: str | None
+) -> None:
+    found = document(token_use=token_use, domain=DOMAIN)
+    assert (
+        found["components"]["securitySchemes"][scheme].get("x-tokenName") == sent
+    )  # Swagger UI's: else the access token
+    assert found["paths"]["/items"]["get"]["security"] == [{"CognitoBearer": []}, {scheme: []}]
 
 
 def test_the_docs_page_is_told_to_use_pkce(guards: Guards) -> None:
