@@ -8,7 +8,7 @@ py := .venv/bin/python
 ready := sh tools/venv.sh .venv
 
 .PHONY: help demo demo-serve test differential fire crowds fuzz mutants mutants-sample lint docs bench layer
-.PHONY: test-lowest test-frameworks test-without-ecdsa dist reproducible constraints surface format clean
+.PHONY: test-lowest test-frameworks test-browser test-without-ecdsa dist reproducible constraints surface format clean
 
 help:
 	@echo 'make demo         a user pool on this machine, a user, and the CostCalculator API that only registered users may call'
@@ -26,6 +26,7 @@ help:
 	@echo 'make layer        a Lambda layer for each runtime and architecture, in build/layer'
 	@echo 'make test-lowest  the test suite with the oldest run-time dependencies that pyproject.toml allows'
 	@echo 'make test-frameworks  the integrations with the current major version of each framework, and the one before'
+	@echo 'make test-browser  the log-in of FastAPI'\''s docs page, in Chromium (CHROMIUM=/path/to/it where it has another name)'
 	@echo 'make surface      accept the public surface as it is now: tests/public_surface.txt'
 	@echo 'make test-without-ecdsa  the test suite with ecdsa, rsa and pyasn1 uninstalled, which python-jose names and we never import'
 	@echo 'make dist         wheel, sdist, SBOM and VEX of the last commit, in dist'
@@ -119,6 +120,12 @@ test-frameworks:
 			tests/integrations/versions/$$versions.txt | paste -sd'|' -)) "; \
 		.venv-$$versions/bin/python -m pytest tests/integrations; \
 	done
+
+# `make test` skips it where something is missing; here a browser that is not there is a failure.
+test-browser:
+	@$(ready) dev browser
+	CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome || echo chromium)} \
+	    $(py) -m pytest tests/e2e/test_docs_page_logs_in.py
 
 # Not by redirection: where it fails, the file stays as it was.
 surface:

@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 
-from cognito_verify.answers import REFUSALS, Gate, answer_to
+from cognito_verify.answers import REFUSALS, Gate, answer_to, check_verifier
 from cognito_verify.context import token_in_context
 from cognito_verify.conversation import credentials
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError, shown
@@ -61,7 +61,8 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
             are asked of those who send a token; what `requires(...)` and `Security(..., scopes=[...])` ask for is asked
             of everybody.
         domain: The pool's domain, such as `https://example.auth.us-east-1.amazoncognito.com`. With it, the OpenAPI
-            document names the authorization code flow, so that the docs page can log in.
+            document names the authorization code flow, so that the docs page can log in. The page then sends the access
+            token, or the ID token where the verifier takes that alone.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -79,7 +80,8 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         optional: bool = False,
         domain: str | None = None,
     ) -> None:
-        login = None if domain is None else _Login(_base_url(domain))
+        check_verifier("CognitoBearer", verifier)
+        login = None if domain is None else _Login(_base_url(domain), verifier.token_use)
         self._build(verifier, requirement("groups", groups), requirement("scopes", scopes), login, optional=optional)
 
     def _build(
@@ -153,7 +155,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
 class _Login(SecurityBase):
     """The pool's log-in: a security scheme that is documented and asks for nothing."""
 
-    def __init__(self, domain: str) -> None:
+    def __init__(self, domain: str, token_use: str | None) -> None:
         self.scopes = {"openid": "Who you are"}
         flow = OAuthFlowAuthorizationCode(
             authorizationUrl=f"{domain}/oauth2/authorize", tokenUrl=f"{domain}/oauth2/token"
@@ -161,6 +163,9 @@ class _Login(SecurityBase):
         flow.scopes = self.scopes  # not copied: it grows with the routes
         self.model = OAuth2(flows=OAuthFlows(authorizationCode=flow), description="Authorization code with PKCE.")
         self.scheme_name = "CognitoLogin"
+        if token_use == "id":  # else Swagger UI sends the access token, which such a verifier refuses
+            setattr(self.model, "x-tokenName", "id_token")
+            self.scheme_name = "CognitoIdTokenLogin"  # an application may have both
 
     async def __call__(self) -> None:
         pass

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, assert_type
+from typing import Annotated, Any, Literal, assert_type
 
 import fastapi
 import pytest
@@ -348,11 +348,11 @@ def test_a_server_that_cannot_answer_a_websocket_closes_it(guards: Guards) -> No
 # OpenAPI
 
 
-def document(**options: Any) -> Any:
+def document(*, token_use: Literal["access", "id"] | None = "access", **options: Any) -> Any:
     from cognito_verify.testing import FakeUserPool
 
     app = FastAPI()
-    cognito = CognitoBearer(FakeUserPool().verifier(), **options)
+    cognito: CognitoBearer[Any] = CognitoBearer(FakeUserPool().verifier(token_use), **options)
 
     @app.get("/orders")
     async def orders(token: Annotated[AccessToken, Security(cognito.requires(scopes=all_of("a/x", "b/y")))]) -> None:
@@ -396,6 +396,20 @@ def test_with_the_pools_domain_the_docs_page_can_log_in_for_the_scopes_that_rout
     assert not any("parameters" in path["get"] for path in found["paths"].values())
 
 
+@pytest.mark.parametrize(
+    ("token_use", "scheme", "sent"),
+    [("access", "CognitoLogin", None), ("id", "CognitoIdTokenLogin", "id_token"), (None, "CognitoLogin", None)],
+)
+def test_the_docs_page_is_told_to_send_the_token_that_the_verifier_takes(
+    token_use: Literal["access", "id"] | None, scheme: str, sent: str | None
+) -> None:
+    found = document(token_use=token_use, domain=DOMAIN)
+    assert (
+        found["components"]["securitySchemes"][scheme].get("x-tokenName") == sent
+    )  # Swagger UI's: else the access token
+    assert found["paths"]["/items"]["get"]["security"] == [{"CognitoBearer": []}, {scheme: []}]
+
+
 def test_the_docs_page_is_told_to_use_pkce(guards: Guards) -> None:
     app = FastAPI(swagger_ui_init_oauth={"clientId": "docs-client", "usePkceWithAuthorizationCodeGrant": True})
     cognito = CognitoBearer(guards.verifier, domain=DOMAIN)
@@ -435,8 +449,9 @@ def test_requires_wants_a_requirement(guards: Guards) -> None:
         cognito.requires()
     with pytest.raises(ConfigurationError, match="groups: "):
         cognito.requires(groups=[])
-    with pytest.raises(ConfigurationError, match="CognitoBearer: expected a CognitoVerifier, found str"):
-        CognitoBearer("us-east-1_TestPool1")  # type: ignore[arg-type]
+    for options in ({}, {"domain": "https://example.auth.us-east-1.amazoncognito.com"}):
+        with pytest.raises(ConfigurationError, match="CognitoBearer: expected a CognitoVerifier, found str"):
+            CognitoBearer("us-east-1_TestPool1", **options)  # type: ignore[arg-type]
 
 
 def test_what_is_mounted_is_not_covered_by_the_applications_dependencies_and_is_by_the_middleware(
