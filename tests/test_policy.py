@@ -539,6 +539,14 @@ def test_a_leak_is_named() -> None:
     assert compiled(CRUD)[0].leaks_for(access_token("ghk")) == ()
 
 
+def test_a_leak_of_several_methods_names_them() -> None:
+    policy, _ = compiled(rules_of("ANY /a/{x}", "ANY /a/{x}/b", "DELETE /a/{x}/b/{y} g"))
+    assert policy.leaks_for(access_token()) == (
+        "GET, HEAD, OPTIONS, POST, PUT, PATCH /a/1/2",
+        "DELETE /a/1/2",
+    )
+
+
 def test_a_deny_of_what_no_rule_covers_spares_what_a_proxy_matches_however_long() -> None:
     # `?*/?*/a/b/?*` is what leaks, but a Deny of it would take the second path as well.
     policy, warned = compiled(rules_of("GET /{x}/a/b/{proxy+}", "GET /c g"))
@@ -557,6 +565,28 @@ def test_a_table_that_multiplies_itself_is_refused() -> None:
     rules = [Rule(long), Rule("GET /{a}/{proxy+}", groups="g"), Rule("GET " + "/{x}" * 24, groups="h")]
     with pytest.raises(ConfigurationError, match=r'steps do not compile them .*policy_scope="request"'):
         ApiPolicy(RuleTable(rules))
+
+
+@pytest.mark.parametrize(
+    ("rules", "steps"),
+    [
+        pytest.param(ITEMS, 88, id="items"),
+        pytest.param(rules_of("ANY /{x}/{y} g", "GET /{proxy+}"), 80, id="names"),
+        pytest.param(rules_of("GET /{x}/a/b/{proxy+}", "GET /c g"), 609, id="leaks"),
+        pytest.param([Rule("GET " + "/a" * 100), *rules_of("GET /{proxy+} h")], 2_842, id="long"),
+        pytest.param(
+            [Rule("GET /{a}/{b}/z", groups=["g", "h"], scopes=["s", "t"]), *rules_of("ANY /{proxy+} k")],
+            143,
+            id="ways-to-meet",
+        ),
+    ],
+)
+def test_a_table_costs_so_many_steps(monkeypatch: pytest.MonkeyPatch, rules: list[Rule], steps: int) -> None:
+    monkeypatch.setattr("cognito_verify.aws_lambda.policy._MOST_STEPS", steps)
+    compiled(rules)
+    monkeypatch.setattr("cognito_verify.aws_lambda.policy._MOST_STEPS", steps - 1)
+    with pytest.raises(ConfigurationError, match=f"rules: {steps - 1:,} steps do not compile them"):
+        compiled(rules)
 
 
 def test_a_long_route_counts_as_much_as_it_costs() -> None:
