@@ -22,7 +22,6 @@ from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
     KeysUnavailableError,
-    MissingTokenError,
     TokenError,
     shown,
 )
@@ -177,7 +176,11 @@ class CognitoRefusalMiddleware:
         """Hand on; where the SDK refuses, answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = _Request(scope)
+        request = _Request()
+        try:
+            scope = _with_one_token(scope)
+        except TokenError as error:
+            request.refusal = error.with_traceback(None)
         before = _request.set(request)
         try:
             return await self._app(scope, receive, self._answering(request, scope, send))
@@ -189,7 +192,7 @@ class CognitoRefusalMiddleware:
 
         async def answer(message: Message) -> None:
             nonlocal is_answered
-            refusal = request.why() if _is_refusal_of_the_sdk(message, scope) else None
+            refusal = request.refusal if _is_refusal_of_the_sdk(message, scope) else None
             if refusal is not None:
                 is_answered = True
                 if not request.is_verified:
@@ -201,24 +204,30 @@ class CognitoRefusalMiddleware:
         return answer
 
 
+def _with_one_token(scope: Scope) -> Scope:
+    """The request with its token as the SDK reads it: `Bearer`, one space, and the token, in one header.
+
+    Every other adapter takes a bare token as well, more space, and the same token twice.
+
+    Raises:
+        TokenError: As `token_in`.
+    """
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    sound = [b"Bearer " + token_in(value.decode("latin-1") for value in values).encode("latin-1")]
+    if values == sound:
+        return scope
+    others = [header for header in scope["headers"] if header[0] != b"authorization"]
+    return {**scope, "headers": [*others, (b"authorization", *sound)]}
+
+
 class _Request:
     """What is known of a request beyond what the SDK's protocol can say."""
 
     __slots__ = ("is_verified", "refusal")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self) -> None:
         self.is_verified = False  # whether the verifier was asked; it has told its observer then
-        self.refusal: CognitoVerifyError | None = None
-        try:
-            token_in(value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization")
-        except TokenError as error:
-            self.refusal = error.with_traceback(None)
-
-    def why(self) -> CognitoVerifyError | None:
-        """Why it was refused; None where that was a rule of the SDK's own."""
-        if self.refusal is None and not self.is_verified:
-            return MissingTokenError("Authorization: expected 'Bearer' and a token, found no 'Bearer'")
-        return self.refusal
+        self.refusal: CognitoVerifyError | None = None  # none where a rule of the SDK's own refuses
 
 
 _request: ContextVar[_Request | None] = ContextVar("cognito_verify_mcp_request", default=None)

@@ -163,9 +163,19 @@ def test_a_refusal_is_answered_as_everywhere_and_says_where_the_metadata_is(
     assert_refused(replace(reply, headers=headers), request_, guards)
 
 
-def test_a_bare_token_lacks_the_scheme_that_the_sdk_wants(url: str, guards: Guards) -> None:
-    reply = post(url, [("Authorization", guards.pool.access_token("ada"))])
-    assert (reply.status, reply.json["code"]) == (401, "missing_token")
+def test_a_token_is_found_where_every_other_adapter_finds_it(url: str, guards: Guards) -> None:
+    raw = guards.pool.access_token("ada")
+    for values in (
+        [raw],
+        [f"Bearer   {raw}"],
+        [f"bearer\t{raw}"],
+        [f"Bearer {raw}"] * 2,
+        [f"Bearer {raw}, Bearer {raw}"],
+    ):
+        reply = post(url, [("Authorization", value) for value in values])
+        assert (reply.status, reply.headers.get("www-authenticate")) == (post(url, bearer(raw)).status, None)
+    reply = post(url, [("Authorization", guards.pool.expired())])
+    assert (reply.status, reply.json["code"]) == (401, "token_expired")
 
 
 def test_a_tool_sees_the_token_of_its_own_call_and_not_of_the_session(url: str, guards: Guards) -> None:

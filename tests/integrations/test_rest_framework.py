@@ -27,7 +27,7 @@ from drf_spectacular.generators import SchemaGenerator
 from openapi_spec_validator import validate
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, permission_classes
-from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -335,6 +335,33 @@ def test_permissions_ask_for_groups_and_scopes_and_combine(
     assert reply_of(permissions, raw).status_code == status
     assert reply_of(permissions, raw, get=get_object).status_code == status
     assert reply_of(permissions).status_code == 401
+
+
+@pytest.mark.parametrize("claims", [None, {"groups": "sales"}, {"groups": "finance"}, {"scopes": "orders/read"}])
+def test_where_both_must_pass_the_answer_is_that_of_the_one_which_refuses(
+    pool: FakeUserPool, claims: dict[str, Any] | None
+) -> None:
+    raw = None if claims is None else pool.access_token("ada", **claims)
+    expected = answer(reply_of([HasGroups("finance"), HasScopes("orders/read")], raw))
+    assert expected[0] == (401 if raw is None else 403)
+    assert answer(reply_of([HasGroups("finance") & HasScopes("orders/read")], raw)) == expected
+    assert answer(reply_of([HasGroups("finance") & HasScopes("orders/read") & IsAuthenticated], raw)) == expected
+
+
+def test_where_another_permission_refuses_beside_ours_the_answer_is_its_own(pool: FakeUserPool) -> None:
+    class Closed(BasePermission):
+        message, code = "closed on sundays", "closed"
+
+        def has_permission(self, request: Any, view: Any) -> bool:
+            del request, view
+            return False
+
+    raw = pool.access_token("ada", groups="finance")
+    for permission in (Closed, IsAdminUser):
+        expected = answer(reply_of([HasGroups("finance"), permission], raw))
+        assert answer(reply_of([HasGroups("finance") & permission], raw)) == expected
+        assert expected[0] == 403
+        assert expected[2]["detail"].code == getattr(permission, "code", "permission_denied")
 
 
 def test_a_permission_decides_on_an_object_by_itself_as_well(pool: FakeUserPool) -> None:

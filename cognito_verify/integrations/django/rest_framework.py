@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from django.core.signals import request_finished, request_started
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
-from rest_framework.permissions import BasePermission, OperationHolderMixin
+from rest_framework.permissions import AND, BasePermission, OperandHolder, OperationHolderMixin
 from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
@@ -116,7 +117,40 @@ class HasToken(BasePermission):
         """Whatever a token must have besides being there."""
 
 
-class _Has(OperationHolderMixin, HasToken):
+class _And(AND):
+    """Both, where the one that refuses says what is answered; the framework's own forgets which one that was."""
+
+    _refusing: Any = None
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return self._is_met(lambda one: one.has_permission(request, view))
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return self._is_met(lambda one: one.has_object_permission(request, view, obj))
+
+    def _is_met(self, asks: Callable[[Any], bool]) -> bool:
+        self._refusing = next((one for one in (self.op1, self.op2) if not asks(one)), None)
+        return self._refusing is None
+
+    @property
+    def message(self) -> Any:
+        return self._refusing.message
+
+    @property
+    def code(self) -> Any:
+        return self._refusing.code
+
+
+class _Combining(OperationHolderMixin):
+    def __and__(self, other: Any) -> _Both:
+        return _Both(_And, self, other)
+
+
+class _Both(_Combining, OperandHolder):
+    """What the framework makes an `_And` of, once per request."""
+
+
+class _Has(_Combining, HasToken):
     """A permission with an argument. The framework calls what stands in `permission_classes`, once per request."""
 
     _option = ""
@@ -138,7 +172,8 @@ class _Has(OperationHolderMixin, HasToken):
 class HasGroups(_Has):
     """The token has these groups besides those of the settings: `permission_classes = [HasGroups("finance")]`.
 
-    Combines with `&`, `|` and `~`, as permission classes do; the answer of a combination is the framework's own.
+    Combines with `&`, `|` and `~`, as permission classes do. Where it stands before `&`, the answer is that of the one
+    which refuses; of `|` and `~` it is the framework's own, without code and challenge.
     `~HasGroups("suspended")` asks for a token that has them not. `~` before a combination in brackets does not.
 
     Args:
