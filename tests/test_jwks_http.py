@@ -102,9 +102,11 @@ def test_tokens_are_verified_with_keys_from_the_endpoint(served: Served) -> None
     assert verifier.verify(served.pool.access_token(username="ada")).username == "ada"
     served.cache.key(served.uri, served.kid)
     assert served.server.requests == 1
-    request = served.server.last_request.lower()
-    assert "accept: application/json\r\n" in request
-    assert "accept-encoding: identity\r\n" in request
+    request = served.server.last_request.splitlines()
+    assert {line for line in request if line.startswith("Accept")} == {
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+    }
 
 
 # Answers that are refused
@@ -211,6 +213,17 @@ def test_a_set_may_come_in_gzip_and_in_chunks_though_nobody_asked_for_it(pool: F
         cache.key(uri, pool.header()["kid"])
 
 
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("size", [MIB // 2, MIB // 2 + 1])
+def test_a_set_of_exactly_512_kib_is_taken_and_a_byte_more_is_not(served: Served, is_packed: bool, size: int) -> None:
+    body = json.dumps(served.pool.jwks).encode().ljust(size)
+    served.server.answers(encoded(gzip.compress(body), "gzip") if is_packed else Answer(body=body))
+    if size == MIB // 2:
+        served.cache.key(served.uri, served.kid)
+    else:
+        assert unavailable(served.cache, served.uri) == "the answer is over 512 KiB"
+
+
 def test_an_endpoint_that_refuses_connections_is_unavailable_until_it_is_back(pool: FakeUserPool, clock: Clock) -> None:
     with pool.serve() as uri:
         pass
@@ -251,6 +264,17 @@ def test_a_fetch_is_at_most_one_request_and_its_retries(
     served.server.answers(answer)
     unavailable(cache, served.uri)
     assert served.server.requests == expected
+
+
+def test_no_retry_starts_once_the_deadline_is_over(served: Served) -> None:
+    cache = served.cache_with(deadline=0.2, timeout=(5, 5))
+    cache.key(served.uri, served.kid)
+    served.server.answers(Answer(stall="head"))
+    served.clock.now += HOUR
+    cache.refresh_due()  # nobody waits for it, so nobody ends it
+    flights_over()
+    assert served.server.requests == 2
+    assert "timed out" in str(cache.status()[served.uri]["last_error"])
 
 
 def test_a_retry_that_succeeds_is_a_fetch_that_succeeded(served: Served) -> None:
