@@ -1,5 +1,6 @@
 """Which answers of a key endpoint are taken, where only the answer matters: through `responses`, as users may do."""
 
+import gzip
 import json
 
 import pytest
@@ -23,6 +24,13 @@ def cache() -> JwksCache:
 def test_a_jwks_is_taken_whatever_its_content_type_says(content_type: str) -> None:
     with responses.RequestsMock() as endpoint:
         endpoint.get(JWKS_URI, body=json.dumps(POOL.jwks), content_type=content_type)
+        assert cache().key(JWKS_URI, KID) is not None
+
+
+def test_a_jwks_may_come_in_gzip() -> None:
+    with responses.RequestsMock() as endpoint:
+        packed = gzip.compress(json.dumps(POOL.jwks).encode())
+        endpoint.get(JWKS_URI, body=packed, headers={"Content-Encoding": "gzip"})
         assert cache().key(JWKS_URI, KID) is not None
 
 

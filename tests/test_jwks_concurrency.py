@@ -216,6 +216,29 @@ def test_tasks_are_told_as_threads_are(uri: str, clock: Clock, kid: str) -> None
     assert asyncio.run(outcomes()) == (True, "unknown_key")
 
 
+def test_a_key_at_hand_is_found_while_another_holds_the_lock(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    looking, may_look_away = threading.Event(), threading.Event()
+
+    def slow_clock() -> float:  # read with the lock held
+        if threading.current_thread().name == "holder":
+            looking.set()
+            may_look_away.wait(timeout=20)
+        return clock()
+
+    cache = cache_of(URI, slow_clock, fetch=endpoint)
+    key = cache.key(URI, kid)
+    holder = threading.Thread(target=cache.status, name="holder")
+    holder.start()
+    assert looking.wait(timeout=20)
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.submit(cache.key, URI, kid), threads.submit(asyncio.run, cache.key_async(URI, kid))
+        try:
+            assert [one.result(timeout=3) for one in found] == [key, key]
+        finally:
+            may_look_away.set()
+    holder.join(timeout=20)
+
+
 # One refreshes, the others go on
 
 
@@ -297,6 +320,24 @@ def test_a_fetch_that_is_stuck_is_left_behind_and_no_other_starts_beside_it(
     assert cache.status()[URI]["state"] == "never"  # nobody vouches for what came so late
     cache.key(URI, kid)
     assert endpoint.fetches == 2
+
+
+def test_a_caller_gives_up_at_its_deadline_though_an_answer_is_about_to_come(
+    endpoint: Endpoint, clock: Clock, kid: str
+) -> None:
+    given_up = threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        given_up.wait(timeout=0.8)
+        return endpoint(uri, seconds)
+
+    for look_up in (lambda: cache.key(URI, kid), lambda: asyncio.run(cache.key_async(URI, kid))):
+        cache = cache_of(URI, clock, fetch=fetch, deadline=0.1)
+        given_up.clear()
+        with pytest.raises(KeysUnavailableError):
+            look_up()
+        given_up.set()
+        flights_over()
 
 
 def test_a_caller_whose_time_ends_before_the_fetch_that_it_joined_cannot_tell(
@@ -491,7 +532,8 @@ def test_one_thread_refreshes_all_sources_of_a_cache(endpoint: Endpoint, clock: 
     cache.add_source("https://other.example/")
     cache.key(URI, kid)
     cache.key("https://other.example/", kid)
-    assert [thread.name for thread in threading.enumerate()].count("cognito-verify-refresh") == 1
+    threads = [thread for thread in threading.enumerate() if thread.name == "cognito-verify-refresh"]
+    assert [thread.daemon for thread in threads] == [True]  # which lets the interpreter end
     del cache
     refreshers_over()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import select
 import socket
 import ssl
 import time
@@ -21,7 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
-from cognito_verify.jwks import JwksCache, _clock_skew
+from cognito_verify.jwks import JwksCache, _clock_skew, _Flight, _Source
 from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
 from tests.key_endpoints import RawServer, document, flights_over
 
@@ -502,6 +503,58 @@ def test_a_body_that_drips_over_tls_is_cut_at_the_deadline(
         cache.add_source(uri := f"https://127.0.0.1:{port}/")
         assert is_over_time(unavailable(cache, uri))
         flights_over()
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["answers", "drips"])
+def test_tls_within_the_tls_of_a_proxy_is_watched_too(
+    pool: FakeUserPool, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drips: bool
+) -> None:
+    body = json.dumps(pool.jwks).encode()
+
+    def answer(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + (b"" if drips else body))
+        while drips:
+            time.sleep(0.01)
+            connection.sendall(b" ")
+
+    def tunnel(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", origin)) as beyond:
+            while True:
+                for one in select.select([connection, beyond], [], [])[0]:
+                    if not (part := one.recv(65_536)):
+                        return
+                    (beyond if one is connection else connection).sendall(part)
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+    context = server_context(authority, "127.0.0.1")
+    with RawServer(over_tls(context, answer)) as origin, RawServer(over_tls(context, tunnel)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy}")
+        cache = JwksCache(clock=clock, deadline=0.4 if drips else 20)
+        cache.add_source(uri := f"https://127.0.0.1:{origin}/")
+        if drips:
+            assert is_over_time(unavailable(cache, uri))
+        else:
+            cache.key(uri, pool.header()["kid"])
+        flights_over()
+
+
+def test_a_socket_that_is_gone_keeps_no_other_open() -> None:
+    flight = _Flight(_Source("https://keys.example/"), 0, time.monotonic())
+    gone, (ours, theirs) = socket.socket(), socket.socketpair()
+    gone.close()
+    flight.watch(gone)
+    flight.watch(ours)
+    theirs.settimeout(20)
+    flight.shut()
+    assert theirs.recv(1) == b""
+    flight.abandon()
+    assert ours.fileno() == -1
+    theirs.close()
 
 
 def date(seconds: float) -> str:
