@@ -317,8 +317,8 @@ def test_an_unknown_kid_is_a_503_when_the_last_fetch_failed(
     assert (at_once.retry_after, later.retry_after) == (10, 6)
     assert at_once.transient
     assert str(later) == (
-        f"keys: the token cannot be judged without the pool's keys ({URI}: fetch= raised OSError: the endpoint is down); "
-        "next fetch in 6 s. Is the endpoint within reach from here (network, proxy)? jwks= brings the keys along"
+        f"keys: the token cannot be judged without the pool's keys ({URI}: fetch= raised OSError: the endpoint is "
+        "down); next fetch in 6 s. Is the endpoint within reach from here (network, proxy)? jwks= brings the keys along"
     )
     assert cache.key(URI, kid) is key
 
@@ -844,10 +844,11 @@ def test_a_failed_fetch_is_logged_with_what_it_means_for_tokens(
 ) -> None:
     caplog.set_level(logging.INFO)
     good, endpoint.answer = endpoint.answer, answer
-    refused(cache, kid, KeysUnavailableError)
-    flights_over()
+    for _ in range(2):
+        assert refused(cache, kid, KeysUnavailableError).retry_after == 10
+        flights_over()
+        clock.now += 10
     endpoint.answer = good
-    clock.now += 10
     cache.key(URI, kid)
     flights_over()
     endpoint.answer = answer
@@ -859,6 +860,7 @@ def test_a_failed_fetch_is_logged_with_what_it_means_for_tokens(
     assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
         ("cognito_verify", level, f"keys: expected a key set from {URI}, found none: {why}; {outlook}")
         for outlook in (
+            "no keys to go on with; next fetch in 10 s",
             "no keys to go on with; next fetch in 10 s",
             "keys at hand are served for 21600 s more; next refresh in 10 s",
             "keys at hand are served for 21590 s more; next refresh in 20 s",

@@ -12,14 +12,14 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cognito_verify.errors import KeysUnavailableError, UnknownKeyError
+from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
 from cognito_verify.jwks import JwksCache
 from cognito_verify.keys import KeySet, VerifyingKey
 from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
@@ -204,16 +204,27 @@ def test_keys_that_came_while_a_caller_was_on_its_way_serve_it(endpoint: Endpoin
     assert endpoint.fetches == 1
 
 
-def test_tasks_are_told_as_threads_are(uri: str, clock: Clock, kid: str) -> None:
-    cache = cache_of(uri, clock)
+def test_tasks_are_told_as_threads_are(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    absent = "https://absent.example/"
+    endpoint.answers[absent] = LookupError()
+    cache = cache_of(URI, clock, fetch=endpoint)
+    cache.add_source(absent)
 
-    async def outcomes() -> tuple[bool, str]:
-        key = await cache.key_async(uri, kid)
-        with pytest.raises(UnknownKeyError) as refusal:
-            await cache.key_async(uri, "forged")
-        return await cache.key_async(uri, kid) is key, refusal.value.code
+    async def code_of(uri: str, siblings: Sequence[str] = ()) -> str:
+        with pytest.raises(CognitoVerifyError) as refusal:
+            await cache.key_async(uri, "forged", siblings)
+        return refusal.value.code
 
-    assert asyncio.run(outcomes()) == (True, "unknown_key")
+    async def outcomes() -> list[object]:
+        key = await cache.key_async(URI, kid)
+        return [
+            await cache.key_async(URI, kid) is key,
+            await code_of(URI),
+            await code_of(absent),
+            await code_of(absent, [URI]),
+        ]
+
+    assert asyncio.run(outcomes()) == [True, "unknown_key", "keys_unavailable", "unknown_key"]
 
 
 def test_a_key_at_hand_is_found_while_another_holds_the_lock(endpoint: Endpoint, clock: Clock, kid: str) -> None:
@@ -322,8 +333,9 @@ def test_a_fetch_that_is_stuck_is_left_behind_and_no_other_starts_beside_it(
     assert endpoint.fetches == 2
 
 
+@pytest.mark.parametrize("is_task", [False, True], ids=["thread", "task"])
 def test_a_caller_gives_up_at_its_deadline_though_an_answer_is_about_to_come(
-    endpoint: Endpoint, clock: Clock, kid: str
+    endpoint: Endpoint, clock: Clock, kid: str, is_task: bool
 ) -> None:
     given_up = threading.Event()
 
@@ -331,13 +343,11 @@ def test_a_caller_gives_up_at_its_deadline_though_an_answer_is_about_to_come(
         given_up.wait(timeout=0.8)
         return endpoint(uri, seconds)
 
-    for look_up in (lambda: cache.key(URI, kid), lambda: asyncio.run(cache.key_async(URI, kid))):
-        cache = cache_of(URI, clock, fetch=fetch, deadline=0.1)
-        given_up.clear()
-        with pytest.raises(KeysUnavailableError):
-            look_up()
-        given_up.set()
-        flights_over()
+    cache = cache_of(URI, clock, fetch=fetch, deadline=0.1)
+    with pytest.raises(KeysUnavailableError, match=r"no complete answer within 0\.1 s"):
+        asyncio.run(cache.key_async(URI, kid)) if is_task else cache.key(URI, kid)
+    given_up.set()
+    flights_over()
 
 
 def test_a_caller_whose_time_ends_before_the_fetch_that_it_joined_cannot_tell(
@@ -523,6 +533,23 @@ def test_with_a_background_refresh_nobody_waits_for_keys_that_may_still_be_serve
     fetch.may_end.set()
     flights_over()
     assert cache.key(URI, kid) is not old
+    del cache
+    refreshers_over()
+
+
+def test_keys_of_a_short_life_are_looked_at_ten_times_in_it(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    refreshed = threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        if endpoint.fetches:
+            refreshed.set()
+        return endpoint(uri, seconds)
+
+    cache = cache_of(URI, clock, fetch=fetch, ttl=0.1, background_refresh=True)
+    cache.key(URI, kid)
+    clock.now += 0.1
+    assert refreshed.wait(timeout=0.9)  # 0.01 s are enough; other keys are looked at every second
+    flights_over()
     del cache
     refreshers_over()
 

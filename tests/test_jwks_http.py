@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -223,6 +224,18 @@ def test_a_set_of_exactly_512_kib_is_taken_and_a_byte_more_is_not(served: Served
         served.cache.key(served.uri, served.kid)
     else:
         assert unavailable(served.cache, served.uri) == "the answer is over 512 KiB"
+
+
+def test_a_bomb_is_not_unpacked_beyond_what_may_be_kept(served: Served) -> None:
+    served.server.answers(encoded(gzip.compress(b" " * 50 * MIB), "gzip"))
+    tracemalloc.start()
+    try:
+        unavailable(served.cache, served.uri)
+        flights_over()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * MIB  # a part of 16 KiB unpacks to 16 MiB
 
 
 def test_an_endpoint_that_refuses_connections_is_unavailable_until_it_is_back(pool: FakeUserPool, clock: Clock) -> None:
