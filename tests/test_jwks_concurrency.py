@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import cognito_verify.jwks
 from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
 from cognito_verify.jwks import JwksCache
 from cognito_verify.keys import KeySet, VerifyingKey
@@ -277,6 +278,19 @@ def test_one_caller_refreshes_while_others_go_on_and_even_that_one_does_not_wait
     assert server.requests == 4
 
 
+def test_a_caller_without_keys_waits_longer_than_one_who_has_some(
+    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(uri: str, seconds: float) -> bytes:
+        time.sleep(0.1)
+        return endpoint(uri, seconds)
+
+    monkeypatch.setattr(cognito_verify.jwks, "_REFRESH_PATIENCE", 0.01)
+    cache = cache_of(URI, clock, fetch=fetch, deadline=20)
+    cache.key(URI, kid)
+    assert endpoint.fetches == 1
+
+
 def test_a_refresh_that_ends_in_time_gives_its_caller_the_new_keys(endpoint: Endpoint, clock: Clock, kid: str) -> None:
     fetch = Holding(endpoint)
     fetch.may_end.set()
@@ -435,21 +449,62 @@ def test_without_a_thread_for_the_fetch_the_keys_are_unavailable_until_there_is_
     refreshers_over()
 
 
-def test_a_fetch_whose_start_was_interrupted_does_not_block_its_uri(
-    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(thread: threading.Thread) -> None:
-        raise KeyboardInterrupt(thread.name)  # as any signal handler may, at any moment
+def interrupted(*args: object, **options: object) -> None:
+    raise KeyboardInterrupt(args, options)  # as any signal handler may, at any moment
 
+
+@pytest.mark.parametrize("step", ["__init__", "start"])
+def test_a_fetch_whose_start_was_interrupted_does_not_block_its_uri(
+    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     cache = cache_of(URI, clock, fetch=endpoint, deadline=0.1)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", interrupted)
+        patched.setattr(threading.Thread, step, interrupted)
         with pytest.raises(KeyboardInterrupt):
             cache.key(URI, kid)
     assert type(error_of(cache, URI, kid)) is KeysUnavailableError  # waits for a fetch that nobody makes
     clock.now += 10
     cache.key(URI, kid)
     assert endpoint.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda cache, kid: cache.key(URI, kid), id="key"),
+        pytest.param(lambda cache, _: cache.prefetch([[URI]]), id="prefetch"),
+        pytest.param(lambda cache, _: cache.refresh_due(), id="refresh"),
+    ],
+)
+def test_a_fetch_that_nobody_makes_is_over_once_its_time_is(
+    endpoint: Endpoint,
+    clock: Clock,
+    kid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[JwksCache, str], object],
+) -> None:
+    stuck, may_end = "https://stuck.example/", threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        if uri == stuck:
+            may_end.wait(timeout=20)
+        return endpoint(uri, seconds)
+
+    cache = cache_of(URI, clock, fetch=fetch, deadline=0.3)
+    cache.add_source(stuck)
+    cache.key(URI, kid)
+    clock.now += HOUR
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.refresh_due()
+    with pytest.raises(KeysUnavailableError, match=r"no complete answer within 0\.3 s"):
+        cache.prefetch([[stuck]])  # ends after the other's time
+    clock.now += 10
+    ask(cache, kid)
+    may_end.set()
+    flights_over()
+    assert endpoint.uris.count(URI) == 2
 
 
 # Tasks that go away

@@ -11,7 +11,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,7 @@ def encoded(body: bytes, encoding: str) -> Answer:
         ),
         pytest.param(encoded(gzip.compress(b" " * 50 * MIB), "gzip"), "over 512 KiB", id="gzip-bomb"),
         pytest.param(encoded(b"not gzip at all", "gzip"), "incorrect header check", id="no-gzip"),
+        pytest.param(encoded(zlib.compress(b"{}"), "gzip"), "incorrect header check", id="zlib-as-gzip"),
         pytest.param(encoded(zlib.compress(b"{}"), "deflate"), "Content-Encoding 'deflate'", id="deflate"),
         pytest.param(encoded(b"{}", "br"), "Content-Encoding 'br'", id="brotli"),
         pytest.param(encoded(b"{}", "zstd"), "Content-Encoding 'zstd'", id="zstd"),
@@ -226,16 +227,30 @@ def test_a_set_of_exactly_512_kib_is_taken_and_a_byte_more_is_not(served: Served
         assert unavailable(served.cache, served.uri) == "the answer is over 512 KiB"
 
 
-def test_a_bomb_is_not_unpacked_beyond_what_may_be_kept(served: Served) -> None:
-    served.server.answers(encoded(gzip.compress(b" " * 50 * MIB), "gzip"))
-    tracemalloc.start()
-    try:
-        unavailable(served.cache, served.uri)
-        flights_over()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 3 * MIB  # a part of 16 KiB unpacks to 16 MiB
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        pytest.param(b" " * 10 * MIB, b"identity", id="10-mib"),
+        pytest.param(gzip.compress(b" " * 50 * MIB), b"gzip", id="gzip-bomb"),  # a part of 16 KiB unpacks to 16 MiB
+    ],
+)
+def test_no_more_is_held_of_an_answer_than_may_be_kept(clock: Clock, body: bytes, encoding: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\n\r\n" % encoding)
+        connection.sendall(body)
+
+    with RawServer(answer) as port:
+        cache = JwksCache(clock=clock)
+        cache.add_source(uri := f"http://127.0.0.1:{port}/")
+        tracemalloc.start()
+        try:
+            assert unavailable(cache, uri) == "the answer is over 512 KiB"
+            flights_over()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 3 * MIB
 
 
 def test_an_endpoint_that_refuses_connections_is_unavailable_until_it_is_back(pool: FakeUserPool, clock: Clock) -> None:
@@ -280,10 +295,22 @@ def test_a_fetch_is_at_most_one_request_and_its_retries(
     assert served.server.requests == expected
 
 
+def test_the_time_to_connect_is_not_the_time_to_read(clock: Clock) -> None:
+    cache = JwksCache(clock=clock, timeout=(0.1, 20), deadline=10)
+    with ExitStack() as standing:
+        listener = standing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # its queue is full: whoever comes waits for an answer to a first packet
+            waiting = standing.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        cache.add_source(uri := f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        assert unavailable(cache, uri) == "TimeoutError: timed out"
+
+
 def test_no_retry_starts_once_the_deadline_is_over(served: Served) -> None:
     cache = served.cache_with(deadline=0.2, timeout=(5, 5))
     cache.key(served.uri, served.kid)
-    served.server.answers(Answer(stall="head"))
+    served.server.answers(Answer(delay=0.7))
     served.clock.now += HOUR
     cache.refresh_due()  # nobody waits for it, so nobody ends it
     flights_over()
