@@ -759,6 +759,9 @@ if child == 0:
     finally:
         os._exit(status)
 thread.join()
+other = JwksCache()
+other.add_source(uri)
+other.key(uri, kid)  # and the parent goes on importing
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), end="")
 """
 
