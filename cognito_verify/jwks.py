@@ -347,12 +347,12 @@ class JwksCache:
         try:
             flight.thread.start()
         except RuntimeError as error:  # no thread to be had, or the interpreter is about to end
-            self._land(flight, _FetchFailure(f"no thread for the fetch: {error}", is_worth_a_retry=False))
+            self._land(flight, _FetchFailure(f"no thread for the fetch: {error}"))
         if self._background_refresh:
             self._start_refresher()
 
     def _fly(self, flight: _Flight) -> None:
-        outcome: KeySet | _FetchFailure = _FetchFailure("the fetch ended unforeseen", is_worth_a_retry=False)
+        outcome: KeySet | _FetchFailure = _FetchFailure("the fetch ended unforeseen")
         try:
             _import_for_fetch(with_requests=self._fetch is None, with_observer=self._observer is not None)
             outcome = _key_set(self._body(flight))
@@ -411,7 +411,7 @@ class JwksCache:
 
     def _end_if_overdue(self, flight: _Flight | None) -> None:
         if flight is not None and flight.seconds_left() <= _TIMER_SLACK:
-            failure = _FetchFailure(f"no complete answer within {self._deadline:g} s", is_worth_a_retry=False)
+            failure = _FetchFailure(f"no complete answer within {self._deadline:g} s")
             self._land(flight, failure, is_over=not flight.has_thread())
             flight.shut()
 
@@ -553,7 +553,7 @@ class _Flight:
 class _FetchFailure(Exception):
     """Why a fetch brought no keys."""
 
-    def __init__(self, message: str, *, is_worth_a_retry: bool, is_absent: bool = False) -> None:
+    def __init__(self, message: str, *, is_worth_a_retry: bool = False, is_absent: bool = False) -> None:
         super().__init__(message)
         self.is_worth_a_retry = is_worth_a_retry
         self.is_absent = is_absent
@@ -576,9 +576,9 @@ def _called(fetch: Callable[[str, float], bytes], uri: str, seconds: float) -> b
         return fetch(uri, seconds)
     except LookupError as error:
         message = f"fetch= says that the issuer has no keys ({type(error).__name__})"
-        raise _FetchFailure(message, is_worth_a_retry=False, is_absent=True) from None
+        raise _FetchFailure(message, is_absent=True) from None
     except Exception as error:  # noqa: BLE001 - a caller's own callback: whatever it raises, there are no keys
-        raise _FetchFailure(f"fetch= raised {_named(error)}", is_worth_a_retry=False) from None
+        raise _FetchFailure(f"fetch= raised {_named(error)}") from None
 
 
 def _import_for_fetch(*, with_requests: bool, with_observer: bool) -> None:
@@ -654,9 +654,6 @@ def _check_answer(response: requests.Response) -> None:
             is_worth_a_retry=status == 429 or status >= 500,
             is_absent=status in (403, 404),
         )
-    encoding = response.headers.get("Content-Encoding", "identity").lower()
-    if encoding not in ("identity", "gzip"):  # others could unfold a few bytes into gigabytes in one step
-        raise _FetchFailure(f"answered with Content-Encoding {shown(encoding)}, unasked", is_worth_a_retry=False)
 
 
 def _clock_skew(headers: Mapping[str, str], now: float) -> int | None:
@@ -684,13 +681,15 @@ def _received(response: requests.Response) -> bytes:
     """
     import zlib  # 0.2 ms, and whoever comes here has it through urllib3
 
-    is_packed = response.headers.get("Content-Encoding", "").lower() == "gzip"
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):  # others could unfold a few bytes into gigabytes in one step
+        raise _FetchFailure(f"answered with Content-Encoding {shown(encoding)}, unasked")
     unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # gzip alone
     body = b""
     while not unpacking.eof and (part := response.raw.read(16_384, decode_content=False)):
-        body += unpacking.decompress(part, _MAX_RESPONSE_BYTES + 1 - len(body)) if is_packed else part
+        body += part if encoding == "identity" else unpacking.decompress(part, _MAX_RESPONSE_BYTES + 1 - len(body))
         if len(body) > _MAX_RESPONSE_BYTES:
-            raise _FetchFailure("the answer is over 512 KiB", is_worth_a_retry=False)
+            raise _FetchFailure("the answer is over 512 KiB")
     return body
 
 
@@ -702,13 +701,13 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _key_set(body: object) -> KeySet:
     if not isinstance(body, bytes) or len(body) > _MAX_RESPONSE_BYTES:
         found = f"{len(body)} bytes" if isinstance(body, bytes) else type(body).__name__
-        raise _FetchFailure(f"expected at most 512 KiB as bytes, found {found}", is_worth_a_retry=False)
+        raise _FetchFailure(f"expected at most 512 KiB as bytes, found {found}")
     try:
         keys = KeySet.from_jwks(body)
     except ConfigurationError as error:
-        raise _FetchFailure(f"the answer is no JWKS ({error})", is_worth_a_retry=False) from None
+        raise _FetchFailure(f"the answer is no JWKS ({error})") from None
     if not keys:
-        raise _FetchFailure("the answer holds no usable RS256 key", is_worth_a_retry=False)
+        raise _FetchFailure("the answer holds no usable RS256 key")
     return keys
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+import re
 import runpy
 import threading
 from collections.abc import Callable
@@ -298,8 +299,10 @@ def test_an_unknown_kid_is_a_401_when_the_last_fetch_succeeded(
     looked_up = refused(cache, "new", UnknownKeyError)
     not_looked_up = refused(cache, "newer", UnknownKeyError)
     assert (looked_up.transient, not_looked_up.transient) == (False, True)
-    assert "'new'" in str(looked_up)
-    assert "a moment ago" in str(not_looked_up)
+    expected = f"kid: expected a key that {URI} publishes, found "
+    told = ": signed by another pool, forged, or by a key that was withdrawn"
+    assert str(looked_up) == f"{expected}'new'{told}"
+    assert str(not_looked_up) == f"{expected}'newer'{told}; keys were fetched a moment ago"
     assert endpoint.fetches == 2
 
 
@@ -314,8 +317,10 @@ def test_an_unknown_kid_is_a_503_when_the_last_fetch_failed(
     later = refused(cache, "new", KeysUnavailableError)
     assert (at_once.retry_after, later.retry_after) == (10, 6)
     assert at_once.transient
-    assert "OSError: the endpoint is down" in str(later)
-    assert "next fetch in 6 s" in str(later)
+    assert str(later) == (
+        f"keys: the token cannot be judged without the pool's keys ({URI}: fetch= raised OSError: the endpoint is "
+        "down); next fetch in 6 s. Is the endpoint within reach from here (network, proxy)? jwks= brings the keys along"
+    )
     assert cache.key(URI, kid) is key
 
 
@@ -377,9 +382,9 @@ def test_a_clock_set_back_to_before_a_failed_refresh_does_not_make_keys_fresh_ag
     clock.now += 20_000
     assert cache.key(URI, kid) is key  # the refresh fails
     clock.now -= 19_990
-    assert status(cache)["state"] == "stale"
     assert cache.key(URI, kid) is key
     assert endpoint.fetches == 3
+    assert status(cache)["state"] == "stale"
     clock.now += 21_600
     refused(cache, kid, KeysUnavailableError)
 
@@ -480,8 +485,9 @@ def test_one_uri_has_one_set_of_bundled_keys(endpoint: Endpoint, pool: FakeUserP
     cache = made(endpoint, clock, KeySet.from_jwks(pool.jwks))
     other = FakeUserPool("us-east-1_TestPool2", clock=clock)
     cache.add_source(URI, KeySet.from_jwks(pool.jwks))  # the same again, for a second verifier
-    with pytest.raises(ConfigurationError, match="two different sets") as refusal:
+    with pytest.raises(ConfigurationError) as refusal:
         cache.add_source(URI, KeySet.from_jwks(other.jwks))
+    assert str(refusal.value) == f"jwks: two different sets of known keys for {URI}"
     assert type(refusal.value) is ConfigurationError
     cache.key(URI, kid)
 
@@ -631,27 +637,35 @@ def test_bundled_keys_of_a_pool_answer_for_its_issuer_without_keys(
 
 def test_fetch_is_called_with_the_uri_and_the_seconds_that_are_left(endpoint: Endpoint, clock: Clock, kid: str) -> None:
     made(endpoint, clock, deadline=7).key(URI, kid)
-    assert endpoint.uris == [URI]
-    assert 0 < endpoint.seconds[0] <= 7
+    made(endpoint, clock).prefetch([[URI]])
+    assert endpoint.uris == [URI, URI]
+    assert 2.5 < endpoint.seconds[0] <= 7
+    assert 0 < endpoint.seconds[1] <= 2.5
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        pytest.param(KeyError("no such object"), "no keys (KeyError)", id="lookup-error"),
+        pytest.param(
+            KeyError("no such object"), r"fetch= says that the issuer has no keys \(KeyError\)", id="lookup-error"
+        ),
         pytest.param(ValueError("denied"), "fetch= raised ValueError: denied", id="exception"),
-        pytest.param(None, "found NoneType", id="none"),
-        pytest.param('{"keys": []}', "found str", id="str"),
-        pytest.param(bytearray(b"{}"), "found bytearray", id="bytearray"),
-        pytest.param(b" " * (512 * 1024 + 1), "found 524289 bytes", id="too-big"),
-        pytest.param(b"<html>", "no JWKS", id="html"),
-        pytest.param(b'{"keys": [', "no JWKS", id="cut-off"),
-        pytest.param(b"\xff\xfe", "no JWKS", id="no-utf-8"),
-        pytest.param(b"[]", "no JWKS", id="array"),
-        pytest.param(b'{"keys": {}}', "no JWKS", id="keys-are-no-array"),
-        pytest.param(b"[" * 100_000, "no JWKS", id="nesting-bomb"),
-        pytest.param(b'{"keys": []}', "no usable", id="empty"),
-        pytest.param(b'{"keys": [null, 1, {"kty": "oct", "k": "AA", "kid": "x"}]}', "no usable", id="unusable"),
+        pytest.param(None, "expected at most 512 KiB as bytes, found NoneType", id="none"),
+        pytest.param('{"keys": []}', "expected at most 512 KiB as bytes, found str", id="str"),
+        pytest.param(bytearray(b"{}"), "expected at most 512 KiB as bytes, found bytearray", id="bytearray"),
+        pytest.param(b" " * (512 * 1024 + 1), "expected at most 512 KiB as bytes, found 524289 bytes", id="too-big"),
+        pytest.param(b"<html>", r"the answer is no JWKS \(jwks: .+\)", id="html"),
+        pytest.param(b'{"keys": [', r"the answer is no JWKS \(jwks: .+\)", id="cut-off"),
+        pytest.param(b"\xff\xfe", r"the answer is no JWKS \(jwks: .+\)", id="no-utf-8"),
+        pytest.param(b"[]", r"the answer is no JWKS \(jwks: .+\)", id="array"),
+        pytest.param(b'{"keys": {}}', r"the answer is no JWKS \(jwks: .+\)", id="keys-are-no-array"),
+        pytest.param(b"[" * 100_000, r"the answer is no JWKS \(jwks: .+\)", id="nesting-bomb"),
+        pytest.param(b'{"keys": []}', "the answer holds no usable RS256 key", id="empty"),
+        pytest.param(
+            b'{"keys": [null, 1, {"kty": "oct", "k": "AA", "kid": "x"}]}',
+            "the answer holds no usable RS256 key",
+            id="unusable",
+        ),
     ],
 )
 def test_good_keys_outlive_what_fetch_does_wrong_which_is_not_retried(
@@ -662,7 +676,7 @@ def test_good_keys_outlive_what_fetch_does_wrong_which_is_not_retried(
     good, endpoint.answer = endpoint.answer, answer
     clock.now += HOUR
     assert cache.key(URI, kid) is key
-    assert why in str(status(cache)["last_error"])
+    assert re.fullmatch(why, str(status(cache)["last_error"]))
     assert endpoint.fetches == 2
     endpoint.answer = good
     clock.now += 10
@@ -678,6 +692,7 @@ def test_what_is_no_exception_to_be_caught_is_a_failed_fetch_too(
     good, endpoint.answer = endpoint.answer, raised()
     refused(cache, kid, KeysUnavailableError)
     flights_over()
+    assert status(cache)["last_error"] == "the fetch ended unforeseen"
     endpoint.answer = good
     clock.now += 10
     cache.key(URI, kid)
@@ -725,6 +740,7 @@ def test_status_tells_how_the_keys_of_each_uri_stand(
 
     failed = "fetch= raised OSError: the endpoint is down"
     assert told() == ["never", None, None, 0]
+    assert (status(cache)["is_absent"], status(cache)["clock_skew"]) == (False, None)
     good, endpoint.answer = endpoint.answer, DOWN
     refused(cache, kid, KeysUnavailableError)
     assert told() == ["never", None, failed, 10]
@@ -732,6 +748,7 @@ def test_status_tells_how_the_keys_of_each_uri_stand(
     clock.now += 10
     cache.key(URI, kid)
     assert told() == ["fresh", 0, None, 10]
+    assert status(cache)["is_absent"] is False
     clock.now += HOUR - 1
     assert told() == ["fresh", HOUR - 1, None, 0]
     clock.now += 1
@@ -742,7 +759,9 @@ def test_status_tells_how_the_keys_of_each_uri_stand(
     assert told() == ["stale", HOUR + 4, failed, 6]
     clock.now += 21_600 - 4
     assert told() == ["expired", HOUR + 21_600, failed, 0]
-    assert endpoint.fetches == 3  # asking for the status fetches nothing
+    refused(cache, kid, KeysUnavailableError)
+    assert told() == ["expired", HOUR + 21_600, failed, 10]  # on demand, however many refreshes have failed
+    assert endpoint.fetches == 4  # asking for the status fetches nothing
     bundled = status(cache, "https://bundled.example/")
     assert bundled == {
         "state": "fresh",
@@ -816,19 +835,48 @@ def test_an_observer_that_raises_changes_nothing(endpoint: Endpoint, clock: Cloc
 
 
 @pytest.mark.parametrize(
-    ("answer", "level"),
-    [pytest.param(DOWN, logging.WARNING, id="down"), pytest.param(ABSENT, logging.INFO, id="absent")],
+    ("answer", "level", "why"),
+    [
+        pytest.param(DOWN, logging.WARNING, "fetch= raised OSError: the endpoint is down", id="down"),
+        pytest.param(ABSENT, logging.INFO, "fetch= says that the issuer has no keys (LookupError)", id="absent"),
+    ],
 )
-def test_a_failed_fetch_is_logged(
-    cache: JwksCache, endpoint: Endpoint, caplog: pytest.LogCaptureFixture, answer: Exception, level: int
+def test_a_failed_fetch_is_logged_with_what_it_means_for_tokens(
+    cache: JwksCache,
+    endpoint: Endpoint,
+    clock: Clock,
+    kid: str,
+    caplog: pytest.LogCaptureFixture,
+    answer: Exception,
+    level: int,
+    why: str,
 ) -> None:
     caplog.set_level(logging.INFO)
-    endpoint.answer = answer
-    refused(cache, "any", KeysUnavailableError)
+    good, endpoint.answer = endpoint.answer, answer
+    for _ in range(2):
+        assert refused(cache, kid, KeysUnavailableError).retry_after == 10
+        flights_over()
+        clock.now += 10
+    endpoint.answer = good
+    cache.key(URI, kid)
     flights_over()
-    assert [(record.name, record.levelno, URI in record.getMessage()) for record in caplog.records] == [
-        ("cognito_verify", level, True)
+    endpoint.answer = answer
+    clock.now += HOUR
+    for _ in range(2):
+        cache.key(URI, kid)
+        flights_over()
+        clock.now += 10
+    assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
+        ("cognito_verify", level, f"keys: expected a key set from {URI}, found none: {why}; {outlook}")
+        for outlook in (
+            "no keys to go on with; next fetch in 10 s",
+            "no keys to go on with; next fetch in 10 s",
+            "keys at hand are served for 21600 s more; next refresh in 10 s",
+            "keys at hand are served for 21590 s more; next refresh in 20 s",
+        )
     ]
+    told = status(cache)
+    assert (told["last_error"], told["is_absent"]) == (why, level == logging.INFO)
 
 
 def test_a_failed_fetch_is_logged_with_what_it_means_where_keys_are_bundled(
@@ -859,6 +907,7 @@ def test_refresh_due_fetches_once_four_fifths_of_ttl_are_over(
         cache.refresh_due()
         flights_over()
         assert endpoint.fetches == fetches
+    assert 0 < endpoint.seconds[1] <= 2.5
     clock.now += 0.5 * HOUR
     cache.key(URI, kid)
     assert endpoint.fetches == 2
@@ -921,6 +970,30 @@ def test_a_senseless_option_is_a_configuration_error_that_names_it(options: dict
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ttl": 0}, "ttl: expected more than 0 seconds, found 0"),
+        ({"max_stale": -1}, "max_stale: expected 0 or more seconds, found -1"),
+        ({"cooldown": "10"}, "cooldown: expected 0 or more seconds, found '10'"),
+        ({"deadline": 0.0}, "deadline: expected more than 0 seconds, found 0.0"),
+        ({"timeout": (0, 1)}, "timeout (connect): expected more than 0 seconds, found 0"),
+        ({"timeout": (1, None)}, "timeout (read): expected more than 0 seconds, found None"),
+        ({"timeout": (1, 1, 1)}, "timeout: expected seconds to connect and to read, found (1, 1, 1)"),
+        ({"retries": -1}, "retries: expected a number, 0 or more, found -1"),
+        ({"background_refresh": 1}, "background_refresh: expected True or False, found 1"),
+        ({"fetch": "https://keys.example/"}, "fetch: expected a callable, found str"),
+        ({"observer": 1}, "observer: expected a callable, found int"),
+        ({"clock": None}, "clock: expected a callable, found NoneType"),
+    ],
+    ids=str,
+)
+def test_a_senseless_option_is_told_with_what_was_expected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        JwksCache(**options)
+    assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize(
     "options", [{"max_stale": 0}, {"cooldown": 0}, {"retries": 0}, {"ttl": 1}, {"timeout": (1, 1)}], ids=str
 )
 def test_the_least_sensible_options_are_taken(options: dict[str, Any]) -> None:
@@ -929,7 +1002,7 @@ def test_the_least_sensible_options_are_taken(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_a_cache_does_not_pickle(cache: JwksCache, copied: Callable[[object], object]) -> None:
-    with pytest.raises(TypeError, match="build one per process"):
+    with pytest.raises(TypeError, match=r"^key caches do not pickle: build one per process$"):
         copied(cache)
 
 
@@ -944,6 +1017,11 @@ def test_the_room_loads_on_a_platform_that_does_not_fork(monkeypatch: pytest.Mon
     monkeypatch.delattr("os.register_at_fork")
     room = runpy.run_path(cognito_verify.jwks.__file__)
     assert room["JwksCache"]().status() == {}
+    cognito_verify.jwks._watch_forks.__wrapped__()  # what a first fetch does
+
+
+def test_a_fork_that_has_waited_in_vain_goes_on() -> None:
+    cognito_verify.jwks._go_on_importing()  # without the lock, for which it waits two seconds at most
 
 
 @pytest.mark.parametrize("option", ["ttl", "max_stale", "cooldown", "deadline"])
@@ -951,7 +1029,7 @@ def test_a_duration_beyond_reason_is_a_configuration_error(option: str) -> None:
     for senseless in (1e18, 10**400):
         with pytest.raises(ConfigurationError, match=f"^{option}: "):
             JwksCache(**{option: senseless})  # type: ignore[arg-type]
-    JwksCache(**{option: 86_400})  # type: ignore[arg-type]
+    JwksCache(**{option: 100 * 366 * 86_400})  # type: ignore[arg-type]
 
 
 def test_background_refresh_is_true_or_false() -> None:
@@ -968,6 +1046,8 @@ def test_a_signed_urls_query_is_in_no_message() -> None:
     cache.add_source(uri)
     with pytest.raises(KeysUnavailableError) as refusal:
         cache.key(uri, "kid")
-    assert "https://bucket.example/jwks.json: " in str(refusal.value)
     assert "hidden" not in str(refusal.value)
     assert "rd@proxy" not in str(refusal.value)
+    found = str(status(cache, uri)["last_error"])
+    assert f"(https://bucket.example/jwks.json: {found})" in str(refusal.value)
+    assert found == "fetch= raised OSError: cannot connect to https://...proxy:1"

@@ -1,5 +1,6 @@
 """Which answers of a key endpoint are taken, where only the answer matters: through `responses`, as users may do."""
 
+import gzip
 import json
 
 import pytest
@@ -26,12 +27,22 @@ def test_a_jwks_is_taken_whatever_its_content_type_says(content_type: str) -> No
         assert cache().key(JWKS_URI, KID) is not None
 
 
-@pytest.mark.parametrize("status", [201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 410, 429, 500, 502, 503])
+def test_a_jwks_may_come_in_gzip() -> None:
+    with responses.RequestsMock() as endpoint:
+        packed = gzip.compress(json.dumps(POOL.jwks).encode())
+        endpoint.get(JWKS_URI, body=packed, headers={"Content-Encoding": "gzip"})
+        assert cache().key(JWKS_URI, KID) is not None
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 301, 302, 304, 400, 401, 403, 404, 405, 410, 429, 500, 502, 503])
 def test_a_jwks_under_any_other_status_than_200_is_refused(status: int) -> None:
     with responses.RequestsMock() as endpoint:
         endpoint.get(JWKS_URI, json=POOL.jwks, status=status)
-        with pytest.raises(KeysUnavailableError, match=f"answered {status}"):
-            cache().key(JWKS_URI, KID)
+        refusing = cache()
+        with pytest.raises(KeysUnavailableError):
+            refusing.key(JWKS_URI, KID)
+    told = refusing.status()[JWKS_URI]
+    assert (told["last_error"], told["is_absent"]) == (f"answered {status}", status in (403, 404))
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cognito_verify.errors import KeysUnavailableError, UnknownKeyError
+import cognito_verify.jwks
+from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
 from cognito_verify.jwks import JwksCache
 from cognito_verify.keys import KeySet, VerifyingKey
 from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
@@ -204,16 +205,50 @@ def test_keys_that_came_while_a_caller_was_on_its_way_serve_it(endpoint: Endpoin
     assert endpoint.fetches == 1
 
 
-def test_tasks_are_told_as_threads_are(uri: str, clock: Clock, kid: str) -> None:
-    cache = cache_of(uri, clock)
+def test_tasks_are_told_as_threads_are(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    absent = "https://absent.example/"
+    endpoint.answers[absent] = LookupError()
+    cache = cache_of(URI, clock, fetch=endpoint)
+    cache.add_source(absent)
 
-    async def outcomes() -> tuple[bool, str]:
-        key = await cache.key_async(uri, kid)
-        with pytest.raises(UnknownKeyError) as refusal:
-            await cache.key_async(uri, "forged")
-        return await cache.key_async(uri, kid) is key, refusal.value.code
+    async def code_of(uri: str, siblings: Sequence[str] = ()) -> str:
+        with pytest.raises(CognitoVerifyError) as refusal:
+            await cache.key_async(uri, "forged", siblings)
+        return refusal.value.code
 
-    assert asyncio.run(outcomes()) == (True, "unknown_key")
+    async def outcomes() -> list[object]:
+        key = await cache.key_async(URI, kid)
+        return [
+            await cache.key_async(URI, kid) is key,
+            await code_of(URI),
+            await code_of(absent),
+            await code_of(absent, [URI]),
+        ]
+
+    assert asyncio.run(outcomes()) == [True, "unknown_key", "keys_unavailable", "unknown_key"]
+
+
+def test_a_key_at_hand_is_found_while_another_holds_the_lock(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    looking, may_look_away = threading.Event(), threading.Event()
+
+    def slow_clock() -> float:  # read with the lock held
+        if threading.current_thread().name == "holder":
+            looking.set()
+            may_look_away.wait(timeout=20)
+        return clock()
+
+    cache = cache_of(URI, slow_clock, fetch=endpoint)
+    key = cache.key(URI, kid)
+    holder = threading.Thread(target=cache.status, name="holder")
+    holder.start()
+    assert looking.wait(timeout=20)
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.submit(cache.key, URI, kid), threads.submit(asyncio.run, cache.key_async(URI, kid))
+        try:
+            assert [one.result(timeout=3) for one in found] == [key, key]
+        finally:
+            may_look_away.set()
+    holder.join(timeout=20)
 
 
 # One refreshes, the others go on
@@ -241,6 +276,19 @@ def test_one_caller_refreshes_while_others_go_on_and_even_that_one_does_not_wait
     new = cache.key(uri, kid)
     assert new is not old
     assert server.requests == 4
+
+
+def test_a_caller_without_keys_waits_longer_than_one_who_has_some(
+    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(uri: str, seconds: float) -> bytes:
+        time.sleep(0.1)
+        return endpoint(uri, seconds)
+
+    monkeypatch.setattr(cognito_verify.jwks, "_REFRESH_PATIENCE", 0.01)
+    cache = cache_of(URI, clock, fetch=fetch, deadline=20)
+    cache.key(URI, kid)
+    assert endpoint.fetches == 1
 
 
 def test_a_refresh_that_ends_in_time_gives_its_caller_the_new_keys(endpoint: Endpoint, clock: Clock, kid: str) -> None:
@@ -292,11 +340,30 @@ def test_a_fetch_that_is_stuck_is_left_behind_and_no_other_starts_beside_it(
         assert "no complete answer within 0.2 s" in str(error_of(cache, URI, kid))
         cache.refresh_due()
         assert not fetch.began.is_set()
+    threads = [thread for thread in threading.enumerate() if thread.name == "cognito-verify-jwks"]
+    assert [thread.daemon for thread in threads] == [True]  # which lets the interpreter end
     fetch.may_end.set()
     flights_over()
     assert cache.status()[URI]["state"] == "never"  # nobody vouches for what came so late
     cache.key(URI, kid)
     assert endpoint.fetches == 2
+
+
+@pytest.mark.parametrize("is_task", [False, True], ids=["thread", "task"])
+def test_a_caller_gives_up_at_its_deadline_though_an_answer_is_about_to_come(
+    endpoint: Endpoint, clock: Clock, kid: str, is_task: bool
+) -> None:
+    given_up = threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        given_up.wait(timeout=0.8)
+        return endpoint(uri, seconds)
+
+    cache = cache_of(URI, clock, fetch=fetch, deadline=0.1)
+    with pytest.raises(KeysUnavailableError, match=r"no complete answer within 0\.1 s"):
+        asyncio.run(cache.key_async(URI, kid)) if is_task else cache.key(URI, kid)
+    given_up.set()
+    flights_over()
 
 
 def test_a_caller_whose_time_ends_before_the_fetch_that_it_joined_cannot_tell(
@@ -323,7 +390,7 @@ def test_a_caller_whose_time_ends_before_the_fetch_that_it_joined_cannot_tell(
     late.join(timeout=20)
     fetch.may_end.set()
     assert [type(refusal) for refusal in refusals] == [KeysUnavailableError]
-    assert "no answer yet" in str(refusals[0])
+    assert f"({URI}: no answer yet)" in str(refusals[0])
 
 
 def test_a_sibling_is_given_its_own_time(endpoint: Endpoint, clock: Clock, kid: str) -> None:
@@ -384,21 +451,62 @@ def test_without_a_thread_for_the_fetch_the_keys_are_unavailable_until_there_is_
     refreshers_over()
 
 
-def test_a_fetch_whose_start_was_interrupted_does_not_block_its_uri(
-    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(thread: threading.Thread) -> None:
-        raise KeyboardInterrupt(thread.name)  # as any signal handler may, at any moment
+def interrupted(*args: object, **options: object) -> None:
+    raise KeyboardInterrupt(args, options)  # as any signal handler may, at any moment
 
+
+@pytest.mark.parametrize("step", ["__init__", "start"])
+def test_a_fetch_whose_start_was_interrupted_does_not_block_its_uri(
+    endpoint: Endpoint, clock: Clock, kid: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     cache = cache_of(URI, clock, fetch=endpoint, deadline=0.1)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", interrupted)
+        patched.setattr(threading.Thread, step, interrupted)
         with pytest.raises(KeyboardInterrupt):
             cache.key(URI, kid)
     assert type(error_of(cache, URI, kid)) is KeysUnavailableError  # waits for a fetch that nobody makes
     clock.now += 10
     cache.key(URI, kid)
     assert endpoint.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda cache, kid: cache.key(URI, kid), id="key"),
+        pytest.param(lambda cache, _: cache.prefetch([[URI]]), id="prefetch"),
+        pytest.param(lambda cache, _: cache.refresh_due(), id="refresh"),
+    ],
+)
+def test_a_fetch_that_nobody_makes_is_over_once_its_time_is(
+    endpoint: Endpoint,
+    clock: Clock,
+    kid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[JwksCache, str], object],
+) -> None:
+    stuck, may_end = "https://stuck.example/", threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        if uri == stuck:
+            may_end.wait(timeout=20)
+        return endpoint(uri, seconds)
+
+    cache = cache_of(URI, clock, fetch=fetch, deadline=0.3)
+    cache.add_source(stuck)
+    cache.key(URI, kid)
+    clock.now += HOUR
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.refresh_due()
+    with pytest.raises(KeysUnavailableError, match=r"no complete answer within 0\.3 s"):
+        cache.prefetch([[stuck]])  # ends after the other's time
+    clock.now += 10
+    ask(cache, kid)
+    may_end.set()
+    flights_over()
+    assert endpoint.uris.count(URI) == 2
 
 
 # Tasks that go away
@@ -486,12 +594,32 @@ def test_with_a_background_refresh_nobody_waits_for_keys_that_may_still_be_serve
     refreshers_over()
 
 
+def test_keys_of_a_short_life_are_looked_at_ten_times_in_it(endpoint: Endpoint, clock: Clock, kid: str) -> None:
+    refreshed = threading.Event()
+
+    def fetch(uri: str, seconds: float) -> bytes:
+        if endpoint.fetches:
+            refreshed.set()
+        return endpoint(uri, seconds)
+
+    cache = cache_of(URI, clock, fetch=fetch, ttl=0.1, background_refresh=True)
+    cache.key(URI, kid)
+    for _ in range(2):  # a first look comes at once
+        clock.now += 0.1
+        assert refreshed.wait(timeout=0.9)  # 0.01 s are enough; other keys are looked at every second
+        flights_over()
+        refreshed.clear()
+    del cache
+    refreshers_over()
+
+
 def test_one_thread_refreshes_all_sources_of_a_cache(endpoint: Endpoint, clock: Clock, kid: str) -> None:
     cache = cache_of(URI, clock, fetch=endpoint, background_refresh=True, ttl=1)
     cache.add_source("https://other.example/")
     cache.key(URI, kid)
     cache.key("https://other.example/", kid)
-    assert [thread.name for thread in threading.enumerate()].count("cognito-verify-refresh") == 1
+    threads = [thread for thread in threading.enumerate() if thread.name == "cognito-verify-refresh"]
+    assert [thread.daemon for thread in threads] == [True]  # which lets the interpreter end
     del cache
     refreshers_over()
 
@@ -635,6 +763,9 @@ if child == 0:
     finally:
         os._exit(status)
 thread.join()
+other = JwksCache()
+other.add_source(uri)
+other.key(uri, kid)  # and the parent goes on importing
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), end="")
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import select
 import socket
 import ssl
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cognito_verify.errors import CognitoVerifyError, KeysUnavailableError, UnknownKeyError
-from cognito_verify.jwks import JwksCache, _clock_skew
+from cognito_verify.jwks import JwksCache, _clock_skew, _Flight, _Source
 from cognito_verify.testing import Answer, Clock, FakeUserPool, JwksServer
 from tests.key_endpoints import RawServer, document, flights_over
 
@@ -102,9 +104,11 @@ def test_tokens_are_verified_with_keys_from_the_endpoint(served: Served) -> None
     assert verifier.verify(served.pool.access_token(username="ada")).username == "ada"
     served.cache.key(served.uri, served.kid)
     assert served.server.requests == 1
-    request = served.server.last_request.lower()
-    assert "accept: application/json\r\n" in request
-    assert "accept-encoding: identity\r\n" in request
+    request = served.server.last_request.splitlines()
+    assert {line for line in request if line.startswith("Accept")} == {
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+    }
 
 
 # Answers that are refused
@@ -145,6 +149,7 @@ def encoded(body: bytes, encoding: str) -> Answer:
         ),
         pytest.param(encoded(gzip.compress(b" " * 50 * MIB), "gzip"), "over 512 KiB", id="gzip-bomb"),
         pytest.param(encoded(b"not gzip at all", "gzip"), "incorrect header check", id="no-gzip"),
+        pytest.param(encoded(zlib.compress(b"{}"), "gzip"), "incorrect header check", id="zlib-as-gzip"),
         pytest.param(encoded(zlib.compress(b"{}"), "deflate"), "Content-Encoding 'deflate'", id="deflate"),
         pytest.param(encoded(b"{}", "br"), "Content-Encoding 'br'", id="brotli"),
         pytest.param(encoded(b"{}", "zstd"), "Content-Encoding 'zstd'", id="zstd"),
@@ -211,6 +216,43 @@ def test_a_set_may_come_in_gzip_and_in_chunks_though_nobody_asked_for_it(pool: F
         cache.key(uri, pool.header()["kid"])
 
 
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("size", [MIB // 2, MIB // 2 + 1])
+def test_a_set_of_exactly_512_kib_is_taken_and_a_byte_more_is_not(served: Served, is_packed: bool, size: int) -> None:
+    body = json.dumps(served.pool.jwks).encode().ljust(size)
+    served.server.answers(encoded(gzip.compress(body), "gzip") if is_packed else Answer(body=body))
+    if size == MIB // 2:
+        served.cache.key(served.uri, served.kid)
+    else:
+        assert unavailable(served.cache, served.uri) == "the answer is over 512 KiB"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        pytest.param(b" " * 10 * MIB, b"identity", id="10-mib"),
+        pytest.param(gzip.compress(b" " * 50 * MIB), b"gzip", id="gzip-bomb"),  # a part of 16 KiB unpacks to 16 MiB
+    ],
+)
+def test_no_more_is_held_of_an_answer_than_may_be_kept(clock: Clock, body: bytes, encoding: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\n\r\n" % encoding)
+        connection.sendall(body)
+
+    with RawServer(answer) as port:
+        cache = JwksCache(clock=clock)
+        cache.add_source(uri := f"http://127.0.0.1:{port}/")
+        tracemalloc.start()
+        try:
+            assert unavailable(cache, uri) == "the answer is over 512 KiB"
+            flights_over()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 3 * MIB
+
+
 def test_an_endpoint_that_refuses_connections_is_unavailable_until_it_is_back(pool: FakeUserPool, clock: Clock) -> None:
     with pool.serve() as uri:
         pass
@@ -251,6 +293,29 @@ def test_a_fetch_is_at_most_one_request_and_its_retries(
     served.server.answers(answer)
     unavailable(cache, served.uri)
     assert served.server.requests == expected
+
+
+def test_the_time_to_connect_is_not_the_time_to_read(clock: Clock) -> None:
+    cache = JwksCache(clock=clock, timeout=(0.1, 20), deadline=10)
+    with ExitStack() as standing:
+        listener = standing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # its queue is full: whoever comes waits for an answer to a first packet
+            waiting = standing.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        cache.add_source(uri := f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        assert unavailable(cache, uri) == "TimeoutError: timed out"
+
+
+def test_no_retry_starts_once_the_deadline_is_over(served: Served) -> None:
+    cache = served.cache_with(deadline=0.2, timeout=(5, 5))
+    cache.key(served.uri, served.kid)
+    served.server.answers(Answer(delay=0.7))
+    served.clock.now += HOUR
+    cache.refresh_due()  # nobody waits for it, so nobody ends it
+    flights_over()
+    assert served.server.requests == 2
+    assert "timed out" in str(cache.status()[served.uri]["last_error"])
 
 
 def test_a_retry_that_succeeds_is_a_fetch_that_succeeded(served: Served) -> None:
@@ -478,6 +543,58 @@ def test_a_body_that_drips_over_tls_is_cut_at_the_deadline(
         cache.add_source(uri := f"https://127.0.0.1:{port}/")
         assert is_over_time(unavailable(cache, uri))
         flights_over()
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["answers", "drips"])
+def test_tls_within_the_tls_of_a_proxy_is_watched_too(
+    pool: FakeUserPool, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drips: bool
+) -> None:
+    body = json.dumps(pool.jwks).encode()
+
+    def answer(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + (b"" if drips else body))
+        while drips:
+            time.sleep(0.01)
+            connection.sendall(b" ")
+
+    def tunnel(connection: socket.socket) -> None:
+        asked_with(connection)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", origin)) as beyond:
+            while True:
+                for one in select.select([connection, beyond], [], [])[0]:
+                    if not (part := one.recv(65_536)):
+                        return
+                    (beyond if one is connection else connection).sendall(part)
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ours.pem"))
+    context = server_context(authority, "127.0.0.1")
+    with RawServer(over_tls(context, answer)) as origin, RawServer(over_tls(context, tunnel)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy}")
+        cache = JwksCache(clock=clock, deadline=0.4 if drips else 20)
+        cache.add_source(uri := f"https://127.0.0.1:{origin}/")
+        if drips:
+            assert is_over_time(unavailable(cache, uri))
+        else:
+            cache.key(uri, pool.header()["kid"])
+        flights_over()
+
+
+def test_a_socket_that_is_gone_keeps_no_other_open() -> None:
+    flight = _Flight(_Source("https://keys.example/"), 0, time.monotonic())
+    gone, (ours, theirs) = socket.socket(), socket.socketpair()
+    gone.close()
+    flight.watch(gone)
+    flight.watch(ours)
+    theirs.settimeout(20)
+    flight.shut()
+    assert theirs.recv(1) == b""
+    flight.abandon()
+    assert ours.fileno() == -1
+    theirs.close()
 
 
 def date(seconds: float) -> str:
