@@ -115,6 +115,7 @@ def hunt(room: Room, results: Path, *, seed: int = 0, most: int = 0, seconds: in
     done = subprocess.run(
         [sys.executable, *module, room.source, str(results), str(seed), str(most), str(seconds), *room.tests],
         cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "0"},  # the order of a set is not what decides what a mutant comes to
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
