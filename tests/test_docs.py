@@ -160,7 +160,7 @@ def run(snippet: Snippet, namespace: dict[str, object], folder: Path) -> None:
 
 
 def run_page(page: Path, folder: Path) -> None:
-    namespace: dict[str, object] = {"__name__": "snippet", "headers": {}}
+    namespace: dict[str, object] = {"__name__": "snippet"}
     for snippet in snippets(page):
         if snippet.language in RUNNABLE and snippet.needs in ("", *PEERS):
             run(snippet, namespace, folder)
@@ -293,7 +293,7 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
 
 
 def printed_tables() -> list[Table]:
-    """The tables of `make bench` that the README shows; their rows as they are printed, their figures of no account."""
+    """The tables of `make bench` that the manual shows; their rows as they are printed, their figures of no account."""
     figure = Figure(best=1.0, median=1.0, ratio=1.0, ratio_low=1.0, ratio_high=1.0)
     with asyncio.Runner() as runner:  # the rows alone: to measure them, however coarsely, takes seven seconds
         own = _own_rows(SigningPool.new("us-east-1_AbCdEfGhI"), Batch((), ()), [], runner)
@@ -327,12 +327,25 @@ def target_of(cell: str) -> str:
     return cell.partition(",")[0]
 
 
-def test_the_readmes_figures_are_of_the_rows_and_the_targets_that_the_benchmarks_have() -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Figures\n")[2].partition("\n## ")[0]
-    shown = [
+def tables_of(text: str) -> list[list[list[str]]]:
+    return [
         [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        for block in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     ]
+
+
+FIGURES = ROOT / "docs" / "explanation" / "figures.md"
+
+
+def test_the_readmes_figures_are_those_of_the_manual() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    ((_, _, *rows),) = tables_of(text.partition("\n## Figures\n")[2].partition("\n## ")[0])
+    assert [row for row in rows if row not in tables_of(FIGURES.read_text(encoding="utf-8"))[0]] == []
+    assert len(rows) == 6
+
+
+def test_the_figures_are_of_the_rows_and_the_targets_that_the_benchmarks_have() -> None:
+    shown = tables_of(FIGURES.read_text(encoding="utf-8"))
     for (columns, _, *rows), printed in zip(shown, printed_tables(), strict=True):
         assert set(columns) <= set(printed.columns)
         targets = {without_version(row[0]): target_of(row[-1]) for row in printed.rows}
