@@ -144,6 +144,18 @@ def test_what_the_page_of_powertools_tells_to_paste_answers_as_shown(tmp_path: P
             change("powertools", app, "")
 
 
+def test_the_mcp_server_and_its_client_answer_as_their_readme_shows() -> None:
+    (block,) = [block for block in snippets(CLONE / "examples" / "README.md") if "MCP_SERVER_URL" in block.text]
+    (setting, _), (server, _), (client, shown) = commands(block.text)
+    name, _, value = setting.removeprefix("export ").partition("=")
+    words = server.removeprefix(f"{LOCAL_POOL}uvicorn ").split()
+    with running(["examples.local_pool", *UVICORN, *words], {name: value}) as (url, process):
+        assert process.stdout is not None
+        ada = process.stdout.readline()
+        printed = in_a_shell(ada + client.replace("http://127.0.0.1:8000", url), CLONE)
+        assert is_as_shown(printed, shown), printed
+
+
 def write(blocks: list[Snippet], folder: Path) -> list[Path]:
     """Save blocks as the page says it, those without a name as app.py; gives the files."""
     for block in blocks:
