@@ -19,7 +19,7 @@ help:
 	@echo 'make mutants-sample  a minute of the same'
 	@echo 'make lint         ruff, mypy --strict, and which room may import which'
 	@echo 'make docs         the manual as a site, in build/docs; any warning or broken link fails it'
-	@echo 'make bench        the figures of the README, measured on this machine'
+	@echo 'make bench        the figures of the manual, measured on this machine'
 	@echo 'make fire         the key endpoint under fire: some sixty ways to misbehave, with real deadlines'
 	@echo 'make crowds       64 threads, 200 tasks, forks and a jumping clock on one verifier, for a minute'
 	@echo 'make fuzz         the parsers under a fuzzer, 10 minutes each (FUZZ_SECONDS=60: a minute); see tests/attacks/fuzz'

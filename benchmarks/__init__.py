@@ -1,1 +1,1 @@
-"""What the README's figures come from: `python -m benchmarks`, which measures side by side and fails on nothing."""
+"""What the manual's figures come from: `python -m benchmarks`, which measures side by side and fails on nothing."""

@@ -55,7 +55,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and tokens: a look, no figures to quote")
-    parser.add_argument("--markdown", action="store_true", help="the tables as the README shows them")
+    parser.add_argument("--markdown", action="store_true", help="the tables as docs/explanation/figures.md shows them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE as well")
     parser.add_argument(
         "--profile", action="store_true", help="where the microseconds of one verify go, stage by stage"

@@ -1,4 +1,4 @@
-"""Measurements become tables: plain for a terminal, Markdown for the README."""
+"""Measurements become tables: plain for a terminal, Markdown for docs/explanation/figures.md."""
 
 import os
 import platform

@@ -14,12 +14,15 @@ from cognito_verify.testing import FakeUserPool
 
 __all__ = ["main"]
 
+RESOURCE = "http://127.0.0.1:8000/mcp"  # what an MCP server on this machine asks for; others let `aud` be
+
 
 def main(module: str, *arguments: str) -> None:
     pool = FakeUserPool()
     with pool.environment("access"):
-        print(f"ADA={pool.access_token('ada', groups='finance', scopes='reports/write')}")
-        print(f"BOB={pool.access_token('bob')}", flush=True)
+        ada = pool.access_token("ada", groups="finance", scopes=["orders/read", "reports/write"], aud=RESOURCE)
+        print(f"ADA={ada}")
+        print(f"BOB={pool.access_token('bob', aud=RESOURCE)}", flush=True)
         sys.argv[1:] = arguments
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -2,13 +2,14 @@
 
 The snippets of a page run in their order, in one namespace and one scratch copy of the project:
 
-- `python` blocks are executed; one whose first line is the name of a file (`# handler.py`) is written to it, for a
-  later snippet of the page to run.
+- `python` blocks are executed; one whose first line is the name of a file (`# handler.py`) is written to it, or
+  added to it (`# mysite/urls.py, at its end`), for a later snippet of the page to run.
 - `sh` blocks are executed as a script; of `console` blocks the lines after `$` are executed, and what they print is
   compared with the lines below, where `...` stands for anything.
 - `# needs: ...` as the first line says what a snippet wants beyond this machine, or beside the project. A `sh` block of
   this kind is checked for its syntax, and its `aws` lines for operations and options that AWS has; one that needs a
-  user pool is run by tests/e2e/test_cli_docs.py. A `python` block that needs a peer is executed like any other.
+  user pool is run by tests/e2e/test_cli_docs.py, one that needs the code above it by tests/e2e/test_framework_pages.py.
+  A `python` block that needs a peer is executed like any other.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "examples").rglob("*.md"))]
 RUNNABLE = ("python", "sh", "console")
 # What a snippet may need so that it is not run here: an AWS account, a network beyond this machine, a user pool
-# (tests/e2e/test_cli_docs.py runs those on moto's), or a clone with its `make`, whose targets make environments of
-# their own (other tests run what is in them).
-ELSEWHERE = {"AWS", "a network", "a user pool", "a clone"}
+# (tests/e2e/test_cli_docs.py runs those on moto's), the code above in a file, under a server
+# (tests/e2e/test_framework_pages.py), or a clone with its `make`, whose targets make environments of their own (other
+# tests run what is in them).
+ELSEWHERE = {"AWS", "a network", "a user pool", "the code above", "a clone"}
 PEERS = ("PyJWT", "cognitojwt")
 COMMANDS = {"aws", "cognito-verify", "curl", "eval", "make", "mkdir", "pip", "python", "python3.12", "sam", "sed"}
 GLOBAL_OPTIONS = {"endpoint-url", "region", "profile", "output", "query", "no-sign-request", "no-cli-pager"}
@@ -74,8 +76,14 @@ class Snippet:
 
     @property
     def file(self) -> str:
-        found = re.match(r"# (\w+\.py)\n", self.text)
+        found = re.match(r"# ([\w/]+\.py)(?:, at its end)?\n", self.text)
         return found[1] if found else ""
+
+    def write(self, folder: Path) -> None:
+        """Do with its file what its first line says."""
+        is_added = self.text.partition("\n")[0].endswith(", at its end")
+        with (folder / self.file).open("a" if is_added else "w", encoding="utf-8") as file:
+            file.write(self.text)
 
 
 def snippets(page: Path) -> Iterator[Snippet]:
@@ -145,14 +153,14 @@ def run(snippet: Snippet, namespace: dict[str, object], folder: Path) -> None:
             printed = in_a_shell(command, folder)
             assert is_as_shown(printed, shown), f"{snippet}: {command}\nprinted:\n{printed}\nshown:\n{shown}"
     elif snippet.file:
-        (folder / snippet.file).write_text(snippet.text, encoding="utf-8")
+        snippet.write(folder)
     else:
         code = compile("\n" * (snippet.line - 1) + snippet.text, str(snippet.page), "exec")
         exec(code, namespace)  # noqa: S102 - our own pages
 
 
 def run_page(page: Path, folder: Path) -> None:
-    namespace: dict[str, object] = {"__name__": "snippet", "headers": {}}
+    namespace: dict[str, object] = {"__name__": "snippet"}
     for snippet in snippets(page):
         if snippet.language in RUNNABLE and snippet.needs in ("", *PEERS):
             run(snippet, namespace, folder)
@@ -167,11 +175,11 @@ def test_every_snippet_runs(page: Path, scratch: Path, caplog: pytest.LogCapture
 def test_every_snippet_says_what_it_is_and_what_it_needs() -> None:
     for snippet in ALL:
         assert snippet.language not in {"bash", "shell", "py", "pycon", "zsh"}, f"{snippet}: use python, sh or console"
-        allowed = {"", *PEERS} if snippet.language == "python" else {"", *ELSEWHERE}
+        allowed = {"", "the code above", *PEERS} if snippet.language == "python" else {"", *ELSEWHERE}
         assert snippet.needs in allowed, f"{snippet}: one of {sorted(allowed)}"
         if snippet.file:
             later = [other for other in ALL if other.page == snippet.page and other.line > snippet.line]
-            stem = Path(snippet.file).stem
+            stem = "manage.py" if "/" in snippet.file else Path(snippet.file).stem  # which runs what a project has
             is_run = name_of(snippet.page) == "docs/how-to/testing.md"  # by tests/test_testing_page.py
             assert is_run or any(stem in other.text for other in later), f"{snippet}: {snippet.file} is never used"
 
@@ -285,7 +293,7 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
 
 
 def printed_tables() -> list[Table]:
-    """The tables of `make bench` that the README shows; their rows as they are printed, their figures of no account."""
+    """The tables of `make bench` that the manual shows; their rows as they are printed, their figures of no account."""
     figure = Figure(best=1.0, median=1.0, ratio=1.0, ratio_low=1.0, ratio_high=1.0)
     with asyncio.Runner() as runner:  # the rows alone: to measure them, however coarsely, takes seven seconds
         own = _own_rows(SigningPool.new("us-east-1_AbCdEfGhI"), Batch((), ()), [], runner)
@@ -319,12 +327,25 @@ def target_of(cell: str) -> str:
     return cell.partition(",")[0]
 
 
-def test_the_readmes_figures_are_of_the_rows_and_the_targets_that_the_benchmarks_have() -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Figures\n")[2].partition("\n## ")[0]
-    shown = [
+def tables_of(text: str) -> list[list[list[str]]]:
+    return [
         [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        for block in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     ]
+
+
+FIGURES = ROOT / "docs" / "explanation" / "figures.md"
+
+
+def test_the_readmes_figures_are_those_of_the_manual() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    ((_, _, *rows),) = tables_of(text.partition("\n## Figures\n")[2].partition("\n## ")[0])
+    assert [row for row in rows if row not in tables_of(FIGURES.read_text(encoding="utf-8"))[0]] == []
+    assert len(rows) == 6
+
+
+def test_the_figures_are_of_the_rows_and_the_targets_that_the_benchmarks_have() -> None:
+    shown = tables_of(FIGURES.read_text(encoding="utf-8"))
     for (columns, _, *rows), printed in zip(shown, printed_tables(), strict=True):
         assert set(columns) <= set(printed.columns)
         targets = {without_version(row[0]): target_of(row[-1]) for row in printed.rows}

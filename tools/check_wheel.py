@@ -41,7 +41,7 @@ OF_THE_LAB = tuple(
     f"examples/cost_calculator/{name}.py" for name in ("authorizer", "calculate_price", "lab", "local", "reports")
 )
 
-# Headers to put before the README's example, and what the example must print.
+# Headers to put in the place of the README's, and what its example must print.
 REFUSALS: tuple[tuple[dict[str, str], str], ...] = (
     ({}, "401 Bearer"),
     ({"Authorization": "Bearer not-a-token"}, '401 Bearer error="invalid_token", error_description="[^"\\n]+"'),
@@ -106,7 +106,9 @@ def _check_readme() -> None:
     if match is None:
         raise SystemExit("README.md: expected a ```python block, found none")
     for headers, refusal in REFUSALS:
-        printed = _python(f"headers = {headers}\n{match[1]}")
+        program, replaced = re.subn("^headers = {}.*$", f"headers = {headers}", match[1], flags=re.MULTILINE)
+        _expect("lines of the README's first example that say which headers came", replaced, 1)
+        printed = _python(program)
         if not re.fullmatch(refusal, printed):
             raise SystemExit(f"README.md, first example, headers = {headers}: expected {refusal}, found {printed!r}")
 

@@ -566,9 +566,8 @@ class _Console:
         name: str = "ID_TOKEN",
     ) -> None:
         """Say how curl would call the API, call it, and say what came; a body is posted."""
-        self._steps += 1
         self._say("")
-        self._say(f"{self._steps:>2}. {what}")
+        self._say(f"{len(self.calls) + 1:>2}. {what}")
         for line in _curl_lines(url, "" if token is None else name, body):
             self._say(f"    {line}")
         answer = requests.request(
@@ -590,7 +589,7 @@ class _Console:
         """Say what comes and how the AWS CLI would be told to do it, then do it."""
         self._steps += 1
         self._say("")
-        self._say(f"{self._steps:>2}. {meaning}")
+        self._say(f"    {meaning}:" if self.calls else f"{self._steps:>2}. {meaning}")  # calls have theirs
         for line in _cli_lines(operation, parameters):
             self._say(f"    {line}")
         answer: dict[str, Any] = getattr(self._service, operation)(**parameters)

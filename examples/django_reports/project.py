@@ -1,5 +1,6 @@
 """Reports that registered users may read, and figures for the group "finance" alone: a Django project in one module.
 
+    pip install '.[drf]'
     export COGNITO_USER_POOL_ID=us-east-1_AbCdEfGhI COGNITO_CLIENT_ID=1example23456789 COGNITO_TOKEN_USE=access
     python examples/django_reports/project.py runserver
 

@@ -5,6 +5,7 @@ python -m examples.mcp_server.local
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from threading import Thread
@@ -34,6 +35,8 @@ def while_served(pool_of: Callable[[str], UserPool], run: Callable[[str], object
 
 
 def main() -> None:
+    for name in ("httpx2", "mcp"):  # each request and session has a line of theirs; ours are three
+        logging.getLogger(name).setLevel(logging.WARNING)
     pool = FakeUserPool()
 
     def run(url: str) -> None:

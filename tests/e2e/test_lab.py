@@ -104,6 +104,11 @@ def test_the_calls_are_said_with_their_curl_lines(calls: list[Call], said: list[
     assert "$ curl -i -X POST http://127.0.0.1:" in text
 
 
+def test_the_last_number_is_the_count_of_the_calls(calls: list[Call], said: list[str]) -> None:
+    api = "\n".join(said).partition("The CostCalculator API, on this machine.")[2]
+    assert [int(number) for number in re.findall(r"^ ?(\d+)\. ", api, re.MULTILINE)] == [*range(1, len(calls) + 1)]
+
+
 def test_a_call_that_turns_out_otherwise_is_told(done: Lab) -> None:
     lines: list[str] = []
     calls = lab.call_api(replace(done, id_token=done.access_token), lines.append)
