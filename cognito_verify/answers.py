@@ -88,26 +88,39 @@ def answer_to(error: CognitoVerifyError) -> Answer:
     return Answer(error.http_status, headers, json.dumps({"message": message, "code": error.code}))
 
 
-def token_in(values: Iterable[str]) -> str:
+def token_in(values: Iterable[str], max_token_bytes: int) -> str:
     """The token in the values of all `Authorization` headers of a request; two that differ are ambiguous.
 
     Servers that join the values of several headers put commas between them; that changes nothing here.
 
+    Args:
+        values: Of headers of any length: a long one is refused before it is read. 64 KiB of words would take 3 ms.
+        max_token_bytes: Of the verifier.
+
     Raises:
         MissingTokenError: No header, `Bearer` alone, or another scheme.
-        MalformedTokenError: More than one token.
+        MalformedTokenError: More than one token, or more than one token's length.
 
     Source: RFC 9110 sections 5.3 and 11.6.2.
     """
-    said = ", ".join(dict.fromkeys(values))
+    found = list(values)
+    _check_length(found, max_token_bytes)
+    said = ", ".join(dict.fromkeys(found))
     if "," in said:
         said = ", ".join(dict.fromkeys(part.strip(" \t") for part in said.split(",", _MOST_JOINED)))
     try:
         return bearer_token(said)
     except TokenError as error:
         refusal = error.with_traceback(None)
+    found.clear()
     del values, said  # a report with the local variables of this frame must not show them
     raise refusal
+
+
+def _check_length(values: Sequence[str], max_token_bytes: int) -> None:
+    length, longest = sum(map(len, values)), max_token_bytes + len("Bearer ")
+    if length > longest:
+        raise MalformedTokenError(f"Authorization: expected at most {longest} characters, found {length}")
 
 
 def tell_refusal(observer: Observer | None, refusal: CognitoVerifyError) -> None:
@@ -159,7 +172,7 @@ class Gate(Generic[TokenT_co]):
         ConfigurationError: A setting is empty or senseless.
     """
 
-    __slots__ = ("_groups", "_is_optional", "_longest", "_passes_preflight", "_scopes", "verifier")
+    __slots__ = ("_groups", "_is_optional", "_passes_preflight", "_scopes", "verifier")
 
     def __init__(
         self,
@@ -178,7 +191,6 @@ class Gate(Generic[TokenT_co]):
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
         self._is_optional = optional
-        self._longest = verifier.max_token_bytes + len("Bearer ")
         self._passes_preflight = allow_preflight
 
     def lets_pass(self, method: str, has_header: Callable[[str], bool]) -> bool:
@@ -208,20 +220,14 @@ class Gate(Generic[TokenT_co]):
         found = list(values)
         del values
         try:
-            self._check_length(found)
+            _check_length(found, self.verifier.max_token_bytes)
             if self._is_optional and not any(value.strip(" \t,") for value in found):
                 return None
-            return [token_in(found)]
+            return [token_in(found, self.verifier.max_token_bytes)]
         except TokenError as error:
             found.clear()
             tell_refusal(self.verifier.observer, error)  # what never reaches the verifier
             raise
-
-    def _check_length(self, values: Iterable[str]) -> None:
-        """Before anything reads them: to look for a token in 64 KiB of words takes 3 ms."""
-        length = sum(map(len, values))
-        if length > self._longest:
-            raise MalformedTokenError(f"Authorization: expected at most {self._longest} characters, found {length}")
 
 
 class LateGate(Generic[TokenT_co]):

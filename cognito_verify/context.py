@@ -41,8 +41,12 @@ class token_in_context:  # noqa: N801 - used as a function; a generator-based co
 def set_current_token(token: AccessToken | IdToken | None) -> None:
     """Make `token` the current one until the next call, for adapters of frameworks that give them no block.
 
-    They clear it at the end of the request by themselves: the next request may run in the same thread.
+    They clear it at the end of the request by themselves: the next request may run in the same thread. What was
+    current before is gone for all that has a copy of the context, as at the end of a block.
     """
+    before = _current.get()
+    if before is not None:
+        before.token = None
     _current.set(None if token is None else token_in_context(token))
 
 

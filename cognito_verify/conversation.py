@@ -6,7 +6,7 @@ from asyncio import timeout
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from cognito_verify.answers import Answer, tokens_offered
+from cognito_verify.answers import BEARER_SUBPROTOCOL, Answer, tokens_offered
 from cognito_verify.context import token_in_context
 from cognito_verify.errors import TokenExpiredError
 from cognito_verify.tokens import AccessToken, IdToken
@@ -23,6 +23,7 @@ __all__ = [
     "outside_of_the_request",
     "send_answer",
     "until_expiry",
+    "without_offer",
 ]
 
 Scope = MutableMapping[str, Any]
@@ -72,6 +73,29 @@ def outside_of_the_request(receive: Receive, send: Send) -> tuple[Receive, Send]
             await send(message)
 
     return receive_outside, send_outside
+
+
+def without_offer(scope: Scope, send: Send, token: AccessToken | IdToken | None) -> tuple[Scope, Send]:
+    """A WebSocket that offers no token to the application, and that is accepted with `bearer` where it was offered.
+
+    The application must not choose the token for the subprotocol: the answer would send it back.
+    """
+    offered: list[str] = scope.get("subprotocols") or []
+    secret = {BEARER_SUBPROTOCOL, *tokens_offered(offered)} | (set() if token is None else {token.raw})
+    if not secret.isdisjoint(offered):
+        left = [name for name in offered if name not in secret]
+        headers = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
+        scope = {**scope, "subprotocols": left, "headers": headers}
+    return scope, _accepting_offer(send) if BEARER_SUBPROTOCOL in offered else send
+
+
+def _accepting_offer(send: Send) -> Send:
+    async def accept(message: Message) -> None:
+        if message["type"] == "websocket.accept" and not message.get("subprotocol"):
+            message = {**message, "subprotocol": BEARER_SUBPROTOCOL}  # browsers want one of those that they offered
+        await send(message)
+
+    return accept
 
 
 def until_expiry(

@@ -57,32 +57,46 @@ def test_a_refusal_is_answered_with_status_challenge_code_and_message(
 
 
 def test_a_token_is_found_in_one_header_or_in_several_that_say_the_same() -> None:
-    assert token_in(["Bearer a.b.c"]) == token_in(["a.b.c"]) == token_in(["Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+    assert (
+        token_in(["Bearer a.b.c"], 16_384)
+        == token_in(["a.b.c"], 16_384)
+        == token_in(["Bearer a.b.c", "Bearer a.b.c"], 16_384)
+        == "a.b.c"
+    )
 
 
 def test_no_header_is_no_token_and_two_that_differ_are_ambiguous() -> None:
     for values in ([], [""], ["Bearer"], ["Basic dXNlcg=="]):
         with pytest.raises(MissingTokenError):
-            token_in(values)
+            token_in(values, 16_384)
     for values in (["Bearer a.b.c", "Bearer d.e.f"], ["a.b.c", "Bearer a.b.c"], ["Bearer a.b.c, Bearer d.e.f"]):
         with pytest.raises(MalformedTokenError) as refusal:
-            token_in(values)
+            token_in(values, 16_384)
         assert "a.b.c" not in str([entry.tb_frame.f_locals for entry in _frames(refusal.value)][1:])
+
+
+def test_a_header_that_is_longer_than_a_token_may_be_is_not_read() -> None:
+    assert token_in(["Bearer a.b.c"], 5) == "a.b.c"
+    for values in (["Bearer a.b.cd"], ["a " * 7], [" " * 13], ["Bearer a", "Bearer b"]):
+        with pytest.raises(MalformedTokenError, match=f"at most 12 characters, found {len(''.join(values))}"):
+            token_in(values, 5)
 
 
 def test_headers_that_a_server_joined_are_read_as_they_were_sent() -> None:
     assert (
-        token_in(["Bearer a.b.c, Bearer a.b.c"]) == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"]) == "a.b.c"
+        token_in(["Bearer a.b.c, Bearer a.b.c"], 16_384)
+        == token_in(["Bearer a.b.c,Bearer a.b.c", "Bearer a.b.c"], 16_384)
+        == "a.b.c"
     )
     for blank in (["", " "], [" , "], [",", "\t"]):
         with pytest.raises(MissingTokenError):
-            token_in(blank)
+            token_in(blank, 16_384)
     with pytest.raises(MalformedTokenError):
-        token_in(["," * 9])  # so many headers are nobody's: they are not taken apart
+        token_in(["," * 9], 16_384)  # so many headers are nobody's: they are not taken apart
     for sent in (["Bearer a.b.c", ""], ["", "Bearer a.b.c"], ["Bearer a.b.c", "Basic eDp5"]):
         for values in (sent, [", ".join(sent)]):
             with pytest.raises(MalformedTokenError):
-                token_in(values)
+                token_in(values, 16_384)
 
 
 def _frames(error: BaseException) -> list[Any]:

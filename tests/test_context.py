@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import copy_context
 
 import pytest
 
-from cognito_verify.context import current_token, token_in_context
+from cognito_verify.context import current_token, set_current_token, token_in_context
 from cognito_verify.testing import FakeUserPool
 from cognito_verify.tokens import AccessToken
 
@@ -66,6 +67,16 @@ def test_what_a_request_started_has_its_token_until_it_ends_and_none_afterwards(
         assert found == [token, None, None]
 
     asyncio.run(main())
+
+
+def test_what_was_set_without_a_block_is_gone_from_every_copy_when_it_is_cleared() -> None:
+    set_current_token(token_of("ada"))
+    copies = [copy_context() for _ in range(2)]
+    set_current_token(token_of("bob"))
+    copies.append(copy_context())
+    assert [copy.run(lambda: (token := current_token()) and token.username) for copy in copies] == [None, None, "bob"]
+    copies[-1].run(set_current_token, None)  # in a context of its own, as Django's signals are under ASGI
+    assert current_token() is None
 
 
 def test_tasks_have_their_own_tokens() -> None:

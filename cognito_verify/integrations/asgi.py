@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cognito_verify.answers import BEARER_SUBPROTOCOL, REFUSALS, Gate, answer_to, tokens_offered
+from cognito_verify.answers import REFUSALS, Gate, answer_to
 from cognito_verify.context import token_in_context
 from cognito_verify.conversation import (
     POLICY_VIOLATION,
     TOKEN_IN_SCOPE,
-    Message,
     Receive,
     Scope,
     Send,
@@ -18,6 +17,7 @@ from cognito_verify.conversation import (
     outside_of_the_request,
     send_answer,
     until_expiry,
+    without_offer,
 )
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
@@ -85,7 +85,6 @@ class CognitoMiddleware:
         return await self._hand_on(token, scope, receive, send)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        offered: list[str] = scope.get("subprotocols") or []
         try:
             token = await self._gate.verified_async(credentials(scope))
         except REFUSALS as error:
@@ -93,11 +92,7 @@ class CognitoMiddleware:
             if "websocket.http.response" in (scope.get("extensions") or {}):
                 return await send_answer(answer_to(error), send, kind="websocket.http")
             return await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": error.code})
-        secret = {BEARER_SUBPROTOCOL, *tokens_offered(offered)} | (set() if token is None else {token.raw})
-        if not secret.isdisjoint(offered):
-            scope = _without(secret, scope)
-        if BEARER_SUBPROTOCOL in offered:
-            send = _accepting_offer(send)
+        scope, send = without_offer(scope, send, token)
         if token is not None:
             receive, send = until_expiry(token, self._gate.verifier, receive, send)
         return await self._hand_on(token, scope, receive, send)
@@ -112,19 +107,3 @@ class CognitoMiddleware:
 
 def _values(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
-
-
-def _without(secret: set[str], scope: Scope) -> Scope:
-    """The application must not choose the token for the subprotocol: the answer would send it back."""
-    offered = [name for name in scope["subprotocols"] if name not in secret]
-    headers = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
-    return {**scope, "subprotocols": offered, "headers": headers}
-
-
-def _accepting_offer(send: Send) -> Send:
-    async def accept(message: Message) -> None:
-        if message["type"] == "websocket.accept" and not message.get("subprotocol"):
-            message = {**message, "subprotocol": BEARER_SUBPROTOCOL}  # browsers want one of those that they offered
-        await send(message)
-
-    return accept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from inspect import Parameter, Signature
 from typing import Any, Generic
 from urllib.parse import urlsplit
@@ -18,11 +17,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 
-from cognito_verify.answers import REFUSALS, Gate, answer_to, check_verifier
+from cognito_verify.answers import REFUSALS, Gate, answer_to, check_verifier, tokens_offered
 from cognito_verify.context import token_in_context
-from cognito_verify.conversation import credentials
+from cognito_verify.conversation import TOKEN_IN_SCOPE, Scope, credentials
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError, shown
 from cognito_verify.requirements import Requirement, RequirementSource, all_of, requirement
+from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier, TokenT_co
 
 __all__ = ["CognitoBearer", "CognitoHTTPException"]
@@ -50,8 +50,8 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
 
     For HTTP and WebSocket endpoints, `async def` or not, as an argument or in `dependencies=[...]` of a route, a router
     or the application, whose mounted applications and OpenAPI document they do not cover. `Security(..., scopes=[...])`
-    is enforced: the token needs all of those. The token is the `current_token()` of the endpoint, of all below it and
-    of background tasks as well; it is gone when the request ends.
+    is enforced: the token needs all of those. The token is the `current_token()` of the endpoint and of all below it,
+    and gone when the endpoint has returned: what streams an answer and what runs in the background takes the argument.
 
     Args:
         verifier: Who verifies; build it once, beside the application.
@@ -137,11 +137,14 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         except REFUSALS as error:
             refusal = _exception(error.with_traceback(None), connection)
         else:
-            # Until what FastAPI itself closes at the end of a request, behind background tasks. To clear it by `yield`
-            # costs 80 us, for FastAPI then enters and leaves two exit stacks and a context manager: half of what a
-            # whole request takes. Without that place, for the rest of the request's task.
-            end_of_request = connection.scope.get("fastapi_inner_astack") or ExitStack()
-            end_of_request.enter_context(token_in_context(token))
+            _withhold_offer(connection.scope, token)
+            # Until what FastAPI closes behind the endpoint. Not longer: a server may start the connection's next
+            # request in this one's context, while this one still has background tasks. To clear it by `yield` costs
+            # 80 us, for FastAPI then enters and leaves two exit stacks and a context manager: half of what a whole
+            # request takes.
+            end_of_endpoint = connection.scope.get("fastapi_function_astack")
+            if end_of_endpoint is not None:
+                end_of_endpoint.enter_context(token_in_context(token))
             return token
         raise refusal  # out here: it has no context, whose traceback would go on and on
 
@@ -203,6 +206,15 @@ def _exception(refusal: CognitoVerifyError, connection: HTTPConnection) -> Excep
 async def _answer(_: Request, error: CognitoHTTPException) -> Response:
     status, headers, body = answer_to(error.refusal)
     return Response(body, status, headers)
+
+
+def _withhold_offer(scope: Scope, token: AccessToken | IdToken | None) -> None:
+    """An endpoint must not choose the token for its WebSocket's subprotocol: the answer would send it back."""
+    offered = tokens_offered(scope.get("subprotocols") or ())
+    if offered:
+        scope["subprotocols"] = [name for name in scope["subprotocols"] if name not in offered]
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
+        scope[TOKEN_IN_SCOPE] = token  # for another dependency of the same request
 
 
 def _base_url(domain: str) -> str:

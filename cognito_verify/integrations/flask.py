@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, current_app, has_request_context, request
+from flask import Blueprint, Flask, Response, current_app, has_request_context, request, request_started
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to, check_verifier
@@ -78,6 +78,7 @@ class CognitoAuth(Generic[TokenT_co]):
         if verifier is None:
             verifier = CognitoVerifier.from_variables(app.config, "app.config")
         app.extensions[_EXTENSION] = verifier
+        request_started.connect(_forget, app)
         if CognitoVerifyError not in app.error_handler_spec[None][None]:  # an application's own stays
             app.register_error_handler(CognitoVerifyError, _answer)
 
@@ -152,7 +153,7 @@ class CognitoAuth(Generic[TokenT_co]):
             set_current_token(token)
 
         views.before_request(guard)
-        views.teardown_request(lambda _: set_current_token(None))
+        views.teardown_request(_forget)
 
     @property
     def token(self) -> TokenT_co:
@@ -194,6 +195,11 @@ class _Asked:
 
     def gate(self) -> Gate[AccessToken | IdToken]:
         return self._gate.of(_verifier())
+
+
+def _forget(_: object, **__: object) -> None:
+    """At the end of a request, and at the start of the next: a teardown function that fails leaves out the others."""
+    set_current_token(None)
 
 
 def _verifier() -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from copy import copy
 from typing import Any, Protocol
 
 from mcp.server.auth import provider
@@ -22,6 +23,7 @@ from cognito_verify.errors import (
     CognitoVerifyError,
     ConfigurationError,
     KeysUnavailableError,
+    MissingTokenError,
     TokenError,
     shown,
 )
@@ -136,7 +138,7 @@ class CognitoTokenVerifier(provider.TokenVerifier):
         del token  # popped: a report with the local variables of this frame must not show it
         request = _request.get()
         if request is not None:
-            if request.refusal is not None:  # such as two tokens in two headers, of which the SDK reads one
+            if request.header_refusal is not None:  # such as two tokens in two headers, of which the SDK reads one
                 return None
             request.is_verified = True
         try:
@@ -152,7 +154,8 @@ class CognitoTokenVerifier(provider.TokenVerifier):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             known = self._known[verified.raw] = _known(verified, self.verifier.leeway)
-        return known
+        # A copy: the SDK decides by these fields, and whoever changes them must not change them for the next request.
+        return known.model_copy(update={name: copy(value) for name, value in known if isinstance(value, (list, dict))})
 
 
 class CognitoRefusalMiddleware:
@@ -169,6 +172,11 @@ class CognitoRefusalMiddleware:
     """
 
     def __init__(self, app: ASGIApp, token_verifier: CognitoTokenVerifier) -> None:
+        if not isinstance(token_verifier, CognitoTokenVerifier):
+            raise ConfigurationError(
+                "CognitoRefusalMiddleware: expected the server's CognitoTokenVerifier, found "
+                f"{type(token_verifier).__name__}"
+            )
         self._app = app
         self._verifier = token_verifier.verifier
 
@@ -176,11 +184,7 @@ class CognitoRefusalMiddleware:
         """Hand on; where the SDK refuses, answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = _Request()
-        try:
-            scope = _with_one_token(scope)
-        except TokenError as error:
-            request.refusal = error.with_traceback(None)
+        request = _Request(scope, self._verifier.max_token_bytes)
         before = _request.set(request)
         try:
             return await self._app(scope, receive, self._answering(request, scope, send))
@@ -192,7 +196,7 @@ class CognitoRefusalMiddleware:
 
         async def answer(message: Message) -> None:
             nonlocal is_answered
-            refusal = request.refusal if _is_refusal_of_the_sdk(message, scope) else None
+            refusal = request.why() if _is_refusal_of_the_sdk(message, scope) else None
             if refusal is not None:
                 is_answered = True
                 if not request.is_verified:
@@ -204,30 +208,28 @@ class CognitoRefusalMiddleware:
         return answer
 
 
-def _with_one_token(scope: Scope) -> Scope:
-    """The request with its token as the SDK reads it: `Bearer`, one space, and the token, in one header.
-
-    Every other adapter takes a bare token as well, more space, and the same token twice.
-
-    Raises:
-        TokenError: As `token_in`.
-    """
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    sound = [b"Bearer " + token_in(value.decode("latin-1") for value in values).encode("latin-1")]
-    if values == sound:
-        return scope
-    others = [header for header in scope["headers"] if header[0] != b"authorization"]
-    return {**scope, "headers": [*others, (b"authorization", *sound)]}
-
-
 class _Request:
     """What is known of a request beyond what the SDK's protocol can say."""
 
-    __slots__ = ("is_verified", "refusal")
+    __slots__ = ("header_refusal", "is_verified", "refusal")
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope, max_token_bytes: int) -> None:
         self.is_verified = False  # whether the verifier was asked; it has told its observer then
-        self.refusal: CognitoVerifyError | None = None  # none where a rule of the SDK's own refuses
+        self.refusal: CognitoVerifyError | None = None  # by the verifier, which a tool may ask again
+        self.header_refusal: CognitoVerifyError | None = None
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        try:
+            token_in(values, max_token_bytes)
+        except TokenError as error:
+            self.header_refusal = error.with_traceback(None)
+
+    def why(self) -> CognitoVerifyError | None:
+        """Why it was refused; None where that was a rule of the SDK's own."""
+        if self.header_refusal is not None:
+            return self.header_refusal
+        if not self.is_verified:
+            return MissingTokenError("Authorization: expected 'Bearer' and a token, found no 'Bearer'")
+        return self.refusal
 
 
 _request: ContextVar[_Request | None] = ContextVar("cognito_verify_mcp_request", default=None)

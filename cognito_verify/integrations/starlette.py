@@ -17,7 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
 from cognito_verify.context import token_in_context
-from cognito_verify.conversation import POLICY_VIOLATION, credentials, outside_of_the_request, until_expiry
+from cognito_verify.conversation import (
+    POLICY_VIOLATION,
+    TOKEN_IN_SCOPE,
+    credentials,
+    outside_of_the_request,
+    until_expiry,
+    without_offer,
+)
 from cognito_verify.errors import CognitoVerifyError
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
@@ -158,8 +165,11 @@ class CognitoAuthenticationMiddleware:
                 return await send(close)
             status, headers, body = answer_to(error.refusal)
             return await Response(body, status, headers)(scope, receive, send)
-        scope["auth"], scope["user"] = found or (AuthCredentials(), UnauthenticatedUser())
         token = found and found[1].token
+        if scope["type"] == "websocket":
+            scope, send = without_offer(scope, send, token)
+        scope[TOKEN_IN_SCOPE] = token
+        scope["auth"], scope["user"] = found or (AuthCredentials(), UnauthenticatedUser())
         if token is not None:
             receive, send = outside_of_the_request(receive, send)
             if scope["type"] == "websocket":

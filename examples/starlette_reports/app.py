@@ -41,7 +41,7 @@ async def figures(request: Request) -> JSONResponse:
 
 async def news(websocket: WebSocket) -> None:
     """What is asked for, until the client leaves or its token expires."""
-    await websocket.accept(subprotocol="bearer" if "bearer" in websocket.scope["subprotocols"] else None)
+    await websocket.accept()
     async for month in websocket.iter_text():
         await websocket.send_json({"for": websocket.user.display_name, "published": month})
 

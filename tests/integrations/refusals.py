@@ -94,7 +94,7 @@ def assert_refused(reply: Reply, request: Refused, guards: Guards) -> None:
     """Status, headers and body are those that the core gives to this request, whatever the framework."""
     sent = list(request.headers(guards.pool))
     with pytest.raises(CognitoVerifyError) as refusal:
-        guards.of(request.path).verify(token_in(value for _, value in sent), **PATHS[request.path])
+        guards.of(request.path).verify(token_in((value for _, value in sent), 16_384), **PATHS[request.path])
     assert isinstance(refusal.value, REFUSALS)
     assert refusal.value.code == request.code
     status, headers, body = answer_to(refusal.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextvars import Context, copy_context
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.test import AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -147,6 +148,29 @@ def test_dispatch_of_a_class_with_async_methods_is_a_fault_that_says_what_to_do(
     view = method_decorator(require_token(), name="dispatch")(Async).as_view()
     with pytest.raises(ConfigurationError, match=r"decorate what as_view\(\) returns and not dispatch"):
         view(request_with(pool.access_token("ada")))
+
+
+@pytest.mark.parametrize("path", ["bare", "bare-async"])
+def test_what_a_view_behind_the_middleware_started_has_no_token_when_it_is_over(pool: FakeUserPool, path: str) -> None:
+    started: list[Context] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        del request
+        started.append(copy_context())
+        return HttpResponse(token and token.username if (token := current_token()) else "")
+
+    async def view_async(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    patterns = [urls.path("bare", view), urls.path("bare-async", view_async)]
+    headers = {"Authorization": f"Bearer {pool.access_token('ada')}"}
+    with middleware(), override_settings(ROOT_URLCONF=type("urlconf", (), {"urlpatterns": patterns})):
+        answers = [
+            Client().get(f"/{path}", headers=headers),
+            asyncio.run(AsyncClient().get(f"/{path}", headers=headers)),
+        ]
+    assert [answer.content for answer in answers] == [b"ada", b"ada"]
+    assert [context.run(current_token) for context in started] == [None, None]
 
 
 def test_a_subclass_of_the_middleware_lets_others_through(pool: FakeUserPool) -> None:

@@ -101,15 +101,16 @@ def test_a_refusal_is_answered_as_everywhere(url: str, guards: Guards, request_:
     assert_refused(ask(url + request_.path, request_.headers(guards.pool)), request_, guards)
 
 
-def test_a_stream_and_a_background_task_have_the_token_and_nothing_after_them(url: str, guards: Guards) -> None:
+def test_nothing_that_comes_after_an_endpoint_has_its_token(url: str, guards: Guards) -> None:
     reply = ask(f"{url}/stream", bearer(guards.pool.access_token("ada")))
-    assert reply.body == b'{"username": "ada"}' * 2
-    assert ask(f"{url}/late").json == ["ada", None]
+    assert reply.body == b'{"username": null}' * 2
+    assert ask(f"{url}/late").json == [None, None]
 
 
-def test_a_pipelined_request_without_the_dependency_has_no_token(url: str, guards: Guards) -> None:
+def test_the_next_request_of_a_connection_has_no_token_of_the_one_before(url: str, guards: Guards) -> None:
+    """uvicorn starts it in the other's context, while the other streams or has background tasks."""
     answers = pipelined(url, ("/stream", bearer(guards.pool.access_token("ada"))), ("/late", []))
-    assert answers.endswith(b'["ada",null]')
+    assert answers.endswith(b"[null,null]")
 
 
 def test_what_an_endpoint_started_has_no_token_once_the_request_is_over(guards: Guards) -> None:
@@ -136,15 +137,15 @@ def test_what_an_endpoint_started_has_no_token_once_the_request_is_over(guards: 
         assert ask(f"{url}/over").json is None
 
 
-def test_without_a_place_for_what_ends_with_a_request_the_token_is_there_all_the_same(guards: Guards) -> None:
+def test_where_nothing_tells_when_an_endpoint_has_returned_the_token_is_the_argument_alone(guards: Guards) -> None:
     cognito = CognitoBearer(guards.verifier)
     headers = [(b"authorization", guards.pool.access_token("ada").encode())]
 
-    async def call() -> dict[str, str | None]:
-        await cognito(HTTPConnection({"type": "http", "headers": headers}), SecurityScopes())
-        return who()
+    async def call() -> tuple[Any, dict[str, str | None]]:
+        token = await cognito(HTTPConnection({"type": "http", "headers": headers}), SecurityScopes())
+        return token and token.username, who()
 
-    assert asyncio.run(call()) == {"username": "ada"}
+    assert asyncio.run(call()) == ("ada", {"username": None})
 
 
 def test_a_websocket_that_a_middleware_has_let_in_is_verified_anew_by_the_dependency(guards: Guards) -> None:
@@ -318,6 +319,24 @@ def test_a_websocket_takes_the_token_of_its_header_or_of_its_subprotocols(url: s
         assert json.loads(socket.recv()) == {"username": "ada"}
     with connect(ws(url), proxy=None, subprotocols=["bearer", raw]) as socket:  # type: ignore[list-item]
         assert (json.loads(socket.recv()), socket.subprotocol) == ({"username": "ada"}, "bearer")
+
+
+def test_an_endpoint_does_not_see_the_token_that_a_websocket_offered(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))])
+
+    @app.websocket("/")
+    async def talk(
+        websocket: WebSocket,
+        token: Annotated[AccessToken, Security(CognitoBearer(guards.verifier, groups="finance"))],
+    ) -> None:
+        await websocket.accept(subprotocol=websocket.scope["subprotocols"][-1])
+        seen = [token.username, [name for name, _ in websocket.scope["headers"] if b"protocol" in name]]
+        await websocket.send_json(seen)
+
+    with served_by_uvicorn(app) as url:
+        offered: Any = ["bearer", guards.pool.access_token("ada", groups="finance")]
+        with connect(ws(url), proxy=None, subprotocols=offered) as socket:
+            assert (json.loads(socket.recv()), socket.subprotocol) == (["ada", []], "bearer")
 
 
 @pytest.mark.parametrize("request_", [one for one in REFUSED if one.name != "two-headers"], ids=str)

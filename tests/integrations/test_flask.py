@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from threading import Event
 from typing import Any, assert_type
 
@@ -120,6 +120,29 @@ def test_a_blueprint_guards_its_own_views_and_no_others(guards: Guards) -> None:
     assert reply_of(app, raw).json == {"username": "ada"}
     assert reply_of(app, raw, "/open").json == {"username": None}  # in the same thread, right after
     assert current_token() is None
+
+
+def test_a_teardown_that_fails_hands_no_token_to_the_next_request(guards: Guards) -> None:
+    app, started = Flask(__name__), list[Context]()
+    auth: CognitoAuth[AccessToken] = CognitoAuth(app, guards.verifier)
+    views = Blueprint("views", __name__)
+    auth.protect(views)
+
+    @views.get("/")
+    def mine() -> dict[str, str | None]:
+        started.append(copy_context())
+        return who()
+
+    @views.teardown_request
+    def close_the_database(_: BaseException | None) -> None:
+        raise OSError("the database has gone")  # Flask then leaves out the functions that were registered before
+
+    app.register_blueprint(views)
+    app.add_url_rule("/open", view_func=who)
+    with pytest.raises(OSError, match="the database has gone"):
+        reply_of(app, guards.pool.access_token("ada"))
+    assert reply_of(app, None, "/open").json == {"username": None}
+    assert started[0].run(who) == {"username": None}  # what the view started, too
 
 
 def test_a_preflight_is_answered_by_flask_and_reaches_no_view(guards: Guards) -> None:

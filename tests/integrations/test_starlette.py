@@ -106,6 +106,22 @@ def test_a_websocket_takes_the_token_of_its_header_or_of_its_subprotocols(url: s
         assert (json.loads(socket.recv()), socket.subprotocol) == ({"username": "ada"}, "bearer")
 
 
+def test_an_application_does_not_see_the_token_that_a_websocket_offered(guards: Guards) -> None:
+    async def chat(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json([websocket.scope["subprotocols"], "sec-websocket-protocol" in websocket.headers])
+
+    inner = Starlette(
+        routes=[WebSocketRoute("/", chat)],
+        middleware=[Middleware(CognitoAuthenticationMiddleware, verifier=guards.verifier)],
+    )
+    for app in (inner, CognitoAuthenticationMiddleware(inner, guards.verifier)):  # what offered it is verified anew
+        with served_by_uvicorn(app) as url:
+            offered: Any = ["chat", "bearer", guards.pool.access_token("ada")]
+            with connect(url.replace("http", "ws"), proxy=None, subprotocols=offered) as socket:
+                assert (json.loads(socket.recv()), socket.subprotocol) == ([["chat"], False], "bearer")
+
+
 def test_a_websocket_is_closed_when_its_token_expires() -> None:
     clock = Clock()
     pool = FakeUserPool(clock=clock)

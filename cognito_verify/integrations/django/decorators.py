@@ -79,6 +79,6 @@ def require_token(
 
 
 def token_not_required(view: _ViewT) -> _ViewT:
-    """Let a view run without a token in spite of `CognitoMiddleware`."""
+    """Let a view run without a token in spite of `CognitoMiddleware`: this view, by whatever path it is reached."""
     view.token_required = False  # type: ignore[attr-defined]
     return view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from django.core.signals import request_finished, request_started
@@ -58,7 +59,7 @@ class CognitoAuthentication(BaseAuthentication):
         _vary(request)
         verifier = configured().verifier
         try:  # in a list to be emptied: a report with local variables must not show it
-            sealed = [token_in(authorization(request))]
+            sealed = [token_in(authorization(request), verifier.max_token_bytes)]
         except MissingTokenError:
             return None
         except TokenError as error:  # two of them, say, which never reach the verifier
@@ -83,17 +84,60 @@ def is_second_by_default() -> bool:
     return True in are_ours and not are_ours[0]
 
 
-class HasToken(BasePermission):
-    """The request has a verified token. As `IsAuthenticated`, with the answer of this library where there is none."""
+# What refused this request, and what was refused. Not in the permissions themselves: one may serve several requests.
+_refusing: ContextVar[tuple[object, CognitoVerifyError] | None] = ContextVar("cognito_verify_refusing", default=None)
+_refusing_of_two: ContextVar[tuple[object, Any] | None] = ContextVar("cognito_verify_refusing_of_two", default=None)
 
-    _refusal: CognitoVerifyError | None = None
+
+class _And(AND):
+    """Both, where the one that refuses says what is answered; the framework's own forgets which one that was."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return self._is_met(lambda one: one.has_permission(request, view))
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        return self._is_met(lambda one: one.has_object_permission(request, view, obj))
+
+    def _is_met(self, asks: Callable[[Any], bool]) -> bool:
+        refusing = next((one for one in (self.op1, self.op2) if not asks(one)), None)
+        _refusing_of_two.set((self, refusing._refusing() if isinstance(refusing, _And) else refusing))
+        return refusing is None
+
+    @property
+    def message(self) -> Any:
+        return self._refusing().message
+
+    @property
+    def code(self) -> Any:
+        return self._refusing().code
+
+    def _refusing(self) -> Any:
+        one, refusing = _refusing_of_two.get() or (None, None)
+        return refusing if one is self else None
+
+
+class _Combining(OperationHolderMixin):
+    def __and__(self, other: Any) -> _Operands:
+        return _Operands(_And, self, other)
+
+
+class _Operands(_Combining, OperandHolder):
+    """What the framework makes an `_And` of, once per request."""
+
+
+class _Kind(_Combining, type(BasePermission)):  # type: ignore[misc] # the framework's is private
+    """So that `HasToken` combines as it stands, which is a class and no object."""
+
+
+class HasToken(BasePermission, metaclass=_Kind):
+    """The request has a verified token. As `IsAuthenticated`, with the answer of this library where there is none."""
 
     def has_permission(self, request: Any, view: Any) -> bool:  # noqa: ARG002 - the framework's signature
         """Whether the token is there, and has what is asked for."""
         try:
             self._check(_token_of(request))
         except REFUSALS as error:
-            self._refusal = error
+            _refusing.set((self, error.with_traceback(None)))
             return False
         return True
 
@@ -108,46 +152,14 @@ class HasToken(BasePermission):
         So a permission that is part of a larger one, by `|` or `~`, says no and raises nothing; one that decides by
         itself raises what has the status, the challenge and the body of the refusal.
         """
-        if self._refusal is None:
+        one, refusal = _refusing.get() or (None, None)
+        if one is not self or refusal is None:
             raise AttributeError("message: nothing was refused")
-        tell_refusal(configured().verifier.observer, self._refusal)
-        raise _refused(self._refusal)
+        tell_refusal(configured().verifier.observer, refusal)
+        raise _refused(refusal)
 
     def _check(self, token: AccessToken | IdToken) -> None:
         """Whatever a token must have besides being there."""
-
-
-class _And(AND):
-    """Both, where the one that refuses says what is answered; the framework's own forgets which one that was."""
-
-    _refusing: Any = None
-
-    def has_permission(self, request: Any, view: Any) -> bool:
-        return self._is_met(lambda one: one.has_permission(request, view))
-
-    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
-        return self._is_met(lambda one: one.has_object_permission(request, view, obj))
-
-    def _is_met(self, asks: Callable[[Any], bool]) -> bool:
-        self._refusing = next((one for one in (self.op1, self.op2) if not asks(one)), None)
-        return self._refusing is None
-
-    @property
-    def message(self) -> Any:
-        return self._refusing.message
-
-    @property
-    def code(self) -> Any:
-        return self._refusing.code
-
-
-class _Combining(OperationHolderMixin):
-    def __and__(self, other: Any) -> _Both:
-        return _Both(_And, self, other)
-
-
-class _Both(_Combining, OperandHolder):
-    """What the framework makes an `_And` of, once per request."""
 
 
 class _Has(_Combining, HasToken):
@@ -248,7 +260,7 @@ def _vary(request: Any) -> None:
 def _token_of(request: Any) -> AccessToken | IdToken:
     if isinstance(request.auth, (AccessToken, IdToken)):
         return request.auth
-    token_in(authorization(request))
+    token_in(authorization(request), configured().verifier.max_token_bytes)
     if any(isinstance(one, CognitoAuthentication) for one in request.authenticators):
         raise MissingTokenError(
             "Authorization: expected a bearer token by itself, found one beside another log-in, which came first; send "
