@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import socket
 import subprocess
 import sys
 import textwrap
@@ -25,18 +23,10 @@ from cognito_verify.testing import FakeUserPool
 from examples.cost_calculator import lab
 from examples.cost_calculator.lab import Lab
 from tests.command import CLONE
+from tests.e2e.serving import APPS, GUNICORN, UVICORN, curl, running, tokens_printed_by
 from tests.integrations.serving import Reply, ask
 
-APPS = {
-    "flask": "examples.flask_reports.app:create_app()",
-    "django": "examples.django_reports.project:application",
-    "asgi": "examples.asgi_reports.app:app",
-    "wsgi": "examples.wsgi_reports.app:app",
-    "starlette": "examples.starlette_reports.app:app",
-}
-# The server of each, and how it is told to take a socket that is open: so no test has to guess a free port.
-GUNICORN = ("gunicorn", "--log-level", "warning", "--bind", "fd://{}")
-UVICORN = ("uvicorn", "--log-level", "warning", "--fd", "{}")
+# The server of each.
 SERVERS = {"flask": GUNICORN, "django": GUNICORN, "asgi": UVICORN, "wsgi": GUNICORN, "starlette": UVICORN}
 _PATIENCE = 30.0  # seconds
 
@@ -52,23 +42,6 @@ def served(framework: str, settings: Mapping[str, str]) -> Iterator[str]:
     """The URL of an example, as a process of its own that finds its pool in the environment."""
     with running([*SERVERS[framework], APPS[framework]], settings) as (url, _):
         yield url
-
-
-@contextmanager
-def running(command: list[str], settings: Mapping[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The URL of a Python module that serves the socket whose number stands at `{}`, and its process."""
-    environment = {"PATH": os.environ["PATH"], **settings}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        number = listener.fileno()
-        words = [sys.executable, "-m", *(word.format(number) for word in command)]
-        with subprocess.Popen(
-            words, cwd=CLONE, env=environment, pass_fds=[number], stdout=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}", process  # a request waits until it is ready
-            finally:
-                process.terminate()
-                process.wait(_PATIENCE)
 
 
 def settings_of(pool: Lab) -> dict[str, str]:
@@ -141,19 +114,8 @@ def test_what_a_readme_tells_to_paste_works_without_a_pool(framework: str) -> No
     tried = list(takewhile(lambda line: not line.startswith("export "), lines))
     requests = [line for line in tried if line.startswith("curl ")]
     with running([program, *SERVERS[framework], app], {}) as (url, process):
-        assert process.stdout is not None
-        said = dict(process.stdout.readline().rstrip().split("=") for _ in range(2))
-        assert list(said) == ["ADA", "BOB"]
-        assert [status_of(line, url, said) for line in requests] == READMES[framework]
-
-
-def status_of(line: str, url: str, variables: Mapping[str, str]) -> int:
-    """What is answered to a line for curl, here and not at port 8000, without curl."""
-    words = shlex.split(re.sub(r"\$(\w+)", lambda name: variables[name[1]], line))
-    assert words[-1].startswith("http://127.0.0.1:8000/")
-    sent = [words[at + 1].partition(": ") for at, word in enumerate(words) if word == "-H"]
-    headers = [(name, value) for name, _, value in sent]
-    return ask(words[-1].replace("http://127.0.0.1:8000", url), headers).status
+        said = tokens_printed_by(process)
+        assert [curl(line, url, said)[0] for line in requests] == READMES[framework]
 
 
 def test_the_django_example_passes_its_system_checks(done: tuple[str, Lab]) -> None:
