@@ -1,4 +1,4 @@
-# Every target sets itself up in .venv, on a machine that has Python 3.11 or newer, make and git.
+# Every target sets itself up, in .venv if it does not say otherwise, on a machine that has Python 3.11 or newer, make and git.
 
 PYTHON ?=
 CONSTRAINTS ?=
