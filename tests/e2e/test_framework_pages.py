@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,12 +105,36 @@ def test_a_program_that_prints_no_tokens_is_quoted() -> None:
         tokens_printed_by(process)
 
 
-def test_the_local_pool_of_the_page_needs_no_clone(tmp_path: Path) -> None:
+def local_pool_of_the_page() -> Snippet:
     (block,) = [block for block in snippets(page("local-development")) if block.file == "local_pool.py"]
-    block.write(tmp_path)
+    return block
+
+
+def test_the_local_pool_of_the_page_needs_no_clone(tmp_path: Path) -> None:
+    local_pool_of_the_page().write(tmp_path)
     (part,) = parts("fastapi")
     change("fastapi", write([block for block in part if block.language == "python"], tmp_path), "")
     try_out(commands(part[-1].text), tmp_path, "local_pool")
+
+
+def test_the_local_pool_of_the_page_has_the_users_of_the_one_in_the_clone(tmp_path: Path) -> None:
+    local_pool_of_the_page().write(tmp_path)
+    users: list[list[dict[str, Any]]] = []
+    for program in "local_pool", "examples.local_pool":
+        settings = {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(CLONE)))}
+        with running([program, "platform"], settings) as (_, process):  # a module that ends at once
+            users.append([claims_of(raw) for raw in tokens_printed_by(process).values()])
+    assert users[0] == users[1]
+
+
+def claims_of(raw: str) -> dict[str, Any]:
+    """A token's claims, without those that differ from one token of a user to the next."""
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(raw.split(".")[1] + "=="))
+    return {
+        name: value
+        for name, value in claims.items()
+        if name not in ("auth_time", "event_id", "exp", "iat", "jti", "origin_jti")
+    }
 
 
 EXAMPLES = [block for block in snippets(CLONE / "examples" / "README.md") if "pip install" in block.text]
