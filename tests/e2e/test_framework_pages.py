@@ -146,6 +146,10 @@ def test_every_example_says_what_to_install() -> None:
     assert {name for name in folders if f"examples.{name}" in said or f"examples/{name}" in said} == folders - {
         "cost_calculator"  # its README has its steps, and `make demo`
     }
+    told = {line for block in EXAMPLES for line, _ in commands(block.text)}
+    for readme in (CLONE / "examples").glob("*/README.md"):
+        lines = readme.read_text(encoding="utf-8").splitlines()
+        assert {line.strip() for line in lines if re.match(r" {4}pip install ['.]", line)} <= told, readme
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: commands(block.text)[1][0])
