@@ -122,7 +122,7 @@ test-frameworks:
 		.venv-$$versions/bin/python -m pytest tests/integrations; \
 	done
 
-# `make test` skips it where something is missing; here a browser that is not there is a failure.
+# `make test` skips it; here a browser that is not there is a failure.
 test-browser:
 	@$(ready) dev browser
 	CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome || echo chromium)} \

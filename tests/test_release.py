@@ -177,7 +177,7 @@ def test_every_target_that_is_called_is_one_that_there_is() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
     called = {found for _, step in steps() for found in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
-    around = {"test-frameworks", "test-without-ecdsa", "reproducible"}
+    around = {"test-frameworks", "test-browser", "test-without-ecdsa", "reproducible"}
     assert called == {"dist", "docs", "lint", "test", "test-lowest", *around}
     assert called <= targets
     for _, step in steps():

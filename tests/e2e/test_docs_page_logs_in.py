@@ -7,10 +7,10 @@ domain and the host from which the docs page loads Swagger UI are one server on 
 from __future__ import annotations
 
 import html
+import inspect
 import json
 import os
 import secrets
-import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import trustme
 from fastapi import FastAPI, Security
+from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -36,18 +37,19 @@ from cognito_verify.integrations.fastapi import CognitoBearer
 from cognito_verify.testing import FakeUserPool
 from tests.integrations.serving import served_by_uvicorn
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
+CHROMIUM = os.environ.get("CHROMIUM")  # its path, which the make target looks for
 if CHROMIUM is None:
-    pytest.skip("Chromium is missing: install it, or say CHROMIUM=/its/path make test-browser", allow_module_level=True)
+    pytest.skip("no browser is named: run 'make test-browser'", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: run 'make test-browser'")
 fastapi_offline = pytest.importorskip(
     "fastapi_offline", reason="fastapi-offline, for its copy of Swagger UI, is missing: run 'make test-browser'"
 )
 
 POOL = FakeUserPool(client_id="docs-page")
-LOGIN_HOST, CDN = "reports.auth.us-east-1.amazoncognito.com", "cdn.jsdelivr.net"
+LOGIN_HOST = "reports.auth.us-east-1.amazoncognito.com"
+# Where FastAPI's docs page loads Swagger UI from.
+SWAGGER_UI = urlsplit(inspect.signature(get_swagger_ui_html).parameters["swagger_js_url"].default)
+CDN = SWAGGER_UI.netloc
 USERNAME, EMAIL, PASSWORD = "ada", "ada@example.com", secrets.token_urlsafe()
 FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -185,7 +187,7 @@ def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedLogin]:
     hosts = Starlette(
         routes=[
             Host(LOGIN_HOST, domain.app()),
-            Host(CDN, Router([Mount("/npm/swagger-ui-dist@5", swagger_ui)])),
+            Host(CDN, Router([Mount(SWAGGER_UI.path.rpartition("/")[0], swagger_ui)])),
         ],
         # Cognito answers every origin; Swagger UI's header makes the browser ask beforehand.
         middleware=[
