@@ -422,7 +422,10 @@ class JwksCache:
     # Refreshing ahead of time, for long-running servers.
 
     def refresh_due(self) -> None:
-        """Start fetching keys four fifths of whose `ttl` are over; what `background_refresh` does every second."""
+        """Start fetching keys four fifths of whose `ttl` are over.
+
+        `background_refresh` does it every second, or every tenth of `ttl` where that is shorter.
+        """
         for source in list(self._sources.values()):
             self._end_if_overdue(source.flight)
             started = None
