@@ -552,8 +552,12 @@ class _Console:
     def __init__(self, service: Any, say: Say) -> None:
         self._service = service
         self._say = say
-        self._steps = 0
+        self._number = 0
         self.calls: list[Call] = []
+
+    def _say_next(self, what: str) -> None:
+        self._number += 1
+        self._say(f"{self._number:>2}. {what}")
 
     def call(
         self,
@@ -567,7 +571,7 @@ class _Console:
     ) -> None:
         """Say how curl would call the API, call it, and say what came; a body is posted."""
         self._say("")
-        self._say(f"{len(self.calls) + 1:>2}. {what}")
+        self._say_next(what)
         for line in _curl_lines(url, "" if token is None else name, body):
             self._say(f"    {line}")
         answer = requests.request(
@@ -587,9 +591,11 @@ class _Console:
 
     def step(self, meaning: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Say what comes and how the AWS CLI would be told to do it, then do it."""
-        self._steps += 1
         self._say("")
-        self._say(f"    {meaning}:" if self.calls else f"{self._steps:>2}. {meaning}")  # calls have theirs
+        if self.calls:
+            self._say(f"    {meaning}:")  # between two calls, which are what is numbered
+        else:
+            self._say_next(meaning)
         for line in _cli_lines(operation, parameters):
             self._say(f"    {line}")
         answer: dict[str, Any] = getattr(self._service, operation)(**parameters)
