@@ -14,7 +14,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.test import AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -128,6 +128,21 @@ def test_a_cache_and_the_middleware_as_the_manual_has_them_keep_bearers_apart(
 def test_what_an_answer_varies_by_already_stays(pool: FakeUserPool) -> None:
     view = require_token()(vary_on_headers("Accept-Language")(lambda _: HttpResponse()))
     assert view(request_with(pool.access_token("ada"))).headers["Vary"] == "Accept-Language, Authorization"
+
+
+def test_every_answer_where_a_token_is_asked_for_says_that_it_varies(pool: FakeUserPool) -> None:
+    sent: list[dict[str, str]] = [{}, *({"Authorization": raw} for raw in (pool.expired(), pool.access_token("ada")))]
+
+    def found(path: str) -> list[tuple[int, str | None]]:
+        answers = [Client().get(path, headers=headers) for headers in sent]
+        answers += [asyncio.run(AsyncClient().get(path, headers=headers)) for headers in sent]
+        return [(answer.status_code, answer.headers.get("Vary")) for answer in answers]
+
+    guarded = [(401, "Authorization"), (401, "Authorization"), (200, "Authorization")] * 2
+    assert found("/decorator/") == found("/async/") == guarded
+    with middleware():
+        assert found("/bare") == found("/bare-async") == guarded
+        assert found("/open") == [(200, None)] * 6
 
 
 def test_csrf_protection_stays_as_it_is(pool: FakeUserPool) -> None:
