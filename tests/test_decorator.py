@@ -577,12 +577,16 @@ def test_sources_are_tried_in_their_order() -> None:
 def test_a_token_elsewhere_than_in_its_header_counts_only_where_it_was_asked_for(build: Callable[..., Event]) -> None:
     raw = POOL.access_token(username="ada")
     in_the_query = build(query={"token": raw, "access_token": raw, "Authorization": raw})
-    in_a_cookie = build({"Cookie": f"token={raw}; access_token={raw}; Authorization={raw}"})
+    # From a page of one's own, where a cookie that is asked for counts whatever the method.
+    in_a_cookie = build(
+        {"Cookie": f"token={raw}; access_token={raw}; Authorization={raw}", "Sec-Fetch-Site": "same-origin"}
+    )
     assert refused(guarded(in_the_query, None)) == (401, "missing_token")
     assert refused(guarded(in_a_cookie, None)) == (401, "missing_token")
     asked_for = require_token(VERIFIER, token_from=query("access_token"))(echo)
     assert asked_for(in_the_query, None)["token"].username == "ada"
     assert refused(asked_for(in_a_cookie, None)) == (401, "missing_token")
+    assert require_token(VERIFIER, token_from=cookie("token"))(echo)(in_a_cookie, None)["token"].username == "ada"
 
 
 @every_format

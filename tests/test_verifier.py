@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -310,6 +311,13 @@ def test_a_token_seen_before_is_remembered(pool: FakeUserPool) -> None:
     assert verifier.verify(raw) is verifier.verify(raw)
     verifier.verify(pool.access_token())
     assert seen(events) == [False, True, False]
+
+
+def test_a_remembered_token_is_found_by_its_sha_256(pool: FakeUserPool) -> None:
+    verifier = built(pool)
+    raw = pool.access_token()
+    verifier.verify(raw)
+    assert list(verifier._remembered) == [sha256(raw.encode()).digest()]
 
 
 def test_a_remembered_token_ends_with_its_exp(pool: FakeUserPool, clock: Clock) -> None:

@@ -426,22 +426,27 @@ def test_a_kid_is_a_name_among_the_known_ones_and_nothing_else(pool: FakeUserPoo
     verifier = CognitoVerifier([user_pool], token_use="access", clock=clock, jwks_cache=JwksCache(fetch=fetch))
     good = pool.access_token()
     # "dev/null" as a key file is an empty secret: signed so, the token passed elsewhere.
-    for forged in (
+    forgeries = (
         signed_with(private_key(), {"kid": kid}, claims_of(good)),
         signed_with_a_secret("HS256", b"", kid, claims_of(good)),
-    ):
+    )
+    for forged in forgeries * 2:
         with pytest.raises(CognitoVerifyError) as refusal:
             verifier.verify(forged)
         assert type(refusal.value) in (UnknownKeyError, UnsupportedAlgorithmError)
         assert "\n" not in str(refusal.value)
         assert len(str(refusal.value)) < 400
         assert refusal.value.challenge.isprintable()
-    verifier.verify(good)
+        verifier.verify(good)  # with the keys at hand from now on
     assert set(fetched) == {f"{pool.issuer}/.well-known/jwks.json"}
 
 
 @pytest.mark.parametrize(
-    "uri", ["file://{}", "{}", "ftp://{}", "data:application/json,{}", "jar:file://{}!/k", "gopher://x/{}"]
+    "uri",
+    [
+        *("file://{}", "file://localhost{}", "{}", "ftp://{}", "ftp://localhost{}"),
+        *("data:application/json,{}", "jar:file://{}!/k", "gopher://x/{}"),
+    ],
 )
 def test_keys_come_over_https_and_from_no_other_scheme(tmp_path: Path, pool: FakeUserPool, uri: str) -> None:
     file = tmp_path / "jwks.json"
@@ -737,14 +742,17 @@ def refuse_bob(token: IdToken) -> None:
 
 
 def test_options_that_are_changed_afterwards_change_no_verifier(pool: FakeUserPool, clock: Clock) -> None:
-    wanted: dict[str, Any] = {"custom:tenant": "t1"}
+    methods = ["mfa"]
+    wanted: dict[str, Any] = {"custom:tenant": "t1", "amr": methods}
     groups, checks = ["admin"], [refuse_bob]
     verifier = pool.verifier("id", claims=wanted, groups=groups, checks=checks)
+    methods.clear()
     wanted.clear()
     groups.append("users")
     checks.clear()
-    tenant: dict[str, Any] = {"custom:tenant": "t1"}
+    tenant: dict[str, Any] = {"custom:tenant": "t1", "amr": ["mfa"]}
     refusal_of(InvalidClaimError, lambda: verifier.verify(pool.id_token(groups="admin")))
+    refusal_of(InvalidClaimError, lambda: verifier.verify(pool.id_token(groups="admin", **tenant | {"amr": []})))
     refusal_of(MissingGroupError, lambda: verifier.verify(pool.id_token(groups="users", **tenant)))
     refusal_of(CheckFailedError, lambda: verifier.verify(pool.id_token("bob", groups="admin", **tenant)))
     good = pool.id_token(groups="admin", **tenant)

@@ -131,6 +131,21 @@ def test_what_an_answer_varies_by_already_stays(pool: FakeUserPool) -> None:
     assert view(request_with(pool.access_token("ada"))).headers["Vary"] == "Accept-Language, Authorization"
 
 
+def test_every_answer_where_a_token_is_asked_for_says_that_it_varies(pool: FakeUserPool) -> None:
+    sent: list[dict[str, str]] = [{}, *({"Authorization": raw} for raw in (pool.expired(), pool.access_token("ada")))]
+
+    def found(path: str) -> list[tuple[int, str | None]]:
+        answers = [Client().get(path, headers=headers) for headers in sent]
+        answers += [asyncio.run(AsyncClient().get(path, headers=headers)) for headers in sent]
+        return [(answer.status_code, answer.headers.get("Vary")) for answer in answers]
+
+    guarded = [(401, "Authorization"), (401, "Authorization"), (200, "Authorization")] * 2
+    assert found("/decorator/") == found("/async/") == guarded
+    with middleware():
+        assert found("/bare") == found("/bare-async") == guarded
+        assert found("/open") == [(200, None)] * 6
+
+
 def test_csrf_protection_stays_as_it_is(pool: FakeUserPool) -> None:
     headers = {"HTTP_AUTHORIZATION": f"Bearer {pool.access_token('ada')}"}
     with override_settings(MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"]):
