@@ -284,6 +284,7 @@ class _Area:
                     self._note_chains(allowed, refused, needed, words, tokens)
             free: list[Word] = []  # denied to everybody: what grows out of them needs no Deny of its own
             for word in words.uncovered(smallest):
+                budget.spend(len(free) * words.steps)
                 if not any(_grows_into(one, word) for one in free):
                     hit = words.hit(word)
                     self._uncovered.append((allowed, word, hit))
@@ -344,13 +345,13 @@ class _Area:
 class _Words:
     """The words of some rules, found by laying rules over what grows out of other words."""
 
-    __slots__ = ("_budget", "_deciding", "_grown", "_has_proxy", "_hit", "_longest", "_rules", "_steps")
+    __slots__ = ("_budget", "_deciding", "_grown", "_has_proxy", "_hit", "_longest", "_rules", "steps")
 
     def __init__(self, rules: Sequence[Rule], budget: _Budget) -> None:
         self._rules = rules
         self._budget = budget
         self._longest = longest(rules)
-        self._steps = 1 + self._longest // _SEGMENTS_OF_A_STEP  # for each word
+        self.steps = 1 + self._longest // _SEGMENTS_OF_A_STEP  # for each word
         self._has_proxy = any(rule.is_greedy for rule in rules)
         self._grown: dict[Word, list[Word]] = {}
         self._deciding: dict[Word, Rule | None] = {}
@@ -421,7 +422,7 @@ class _Words:
         """What grows out of the word by `OTHER` alone, as far as lengths make a difference to the rules."""
         if word not in self._grown:
             self._grown[word] = self._growing_anew(word)
-        self._budget.spend(len(self._grown[word]) * self._steps)
+        self._budget.spend(len(self._grown[word]) * self.steps)
         return self._grown[word]
 
     def _growing_anew(self, word: Word) -> list[Word]:
@@ -438,7 +439,7 @@ class _Words:
                 for grown in growing
                 for times in range(1, max(1, most - len(grown)) + 1 if is_gap else 2)
             ]
-            self._budget.spend(len(growing) * self._steps)
+            self._budget.spend(len(growing) * self.steps)
         if slash:
             return [grown + slash for grown in growing]
         return growing + [(*grown, "") for grown in growing if grown[-1] == OTHER]
