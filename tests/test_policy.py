@@ -596,6 +596,10 @@ def test_a_long_route_counts_as_much_as_it_costs() -> None:
         ApiPolicy(RuleTable([Rule("GET " + "/a" * 400), *rules]))
     with pytest.raises(ConfigurationError, match="steps do not compile them"):  # 1.3 s, of steps that were not counted
         ApiPolicy(RuleTable([Rule("GET " + "".join(f"/a/{{name{number}}}" for number in range(90)))]))
+    # A RecursionError, and eight seconds for millions of words that were counted after they had been made.
+    for route in ("GET /a" + "/{name}" * 1_000, "GET " + "/a/{name}" * 500):
+        with pytest.raises(ConfigurationError, match="steps do not compile them"):
+            ApiPolicy(RuleTable([Rule(route, groups="g"), Rule("ANY /{proxy+}")]))
     policy, _ = compiled([Rule("GET " + "/a" * 100), rules[1]])
     assert iam.is_allowed(document(policy, access_token()), f"{PREFIX}GET{'/a' * 100}")
 

@@ -434,12 +434,11 @@ class _Words:
             is_gap = segment == OTHER and body[place - 1 : place] != (OTHER,)
             # Segments beyond the longest rule are all alike to a {proxy+}, and without one nothing is as long.
             most = self._longest + 1 - (0 if self._has_proxy else len(body) - place - 1)
+            growths = [range(1, max(1, most - len(grown)) + 1 if is_gap else 2) for grown in growing]
+            self._budget.spend(sum(map(len, growths)) * self.steps)  # before they are made: they may be millions
             growing = [
-                grown + (segment,) * times
-                for grown in growing
-                for times in range(1, max(1, most - len(grown)) + 1 if is_gap else 2)
+                grown + (segment,) * times for grown, growth in zip(growing, growths, strict=True) for times in growth
             ]
-            self._budget.spend(len(growing) * self.steps)
         if slash:
             return [grown + slash for grown in growing]
         return growing + [(*grown, "") for grown in growing if grown[-1] == OTHER]
@@ -464,21 +463,23 @@ def _laid_over(rule: Rule, word: Word) -> Word | None:
 
 
 def _grows_into(word: Word, other: Word) -> bool:
-    """Whether the other one is the word with one or more segments in the place of each `OTHER`."""
-    if word == other:
-        return True
-    if len(word) > len(other):
-        return False
-    for place, segment in enumerate(word):
-        if segment == OTHER:
-            rest = word[place + 1 :]
-            # An empty segment alone is no character at all, and `?*` needs one.
-            return other[place] != "" and any(
-                _grows_into(rest, other[end:]) for end in range(place + 1, len(other) - len(rest) + 1)
-            )
-        if segment != other[place]:
+    """Whether the other one is the word with one or more segments in the place of each `OTHER`.
+
+    An empty segment alone is no character at all, and `?*` needs one. Where a later `OTHER` has begun, the ones before
+    it need not grow any further: whatever they could take, it takes as well.
+    """
+    place = at = 0
+    grown: tuple[int, int] | None = None  # behind the last `OTHER`, and behind what has grown out of it
+    while at < len(other):
+        if place < len(word) and word[place] == OTHER and other[at] != "":
+            place, at = grown = place + 1, at + 1
+        elif place < len(word) and word[place] == other[at]:
+            place, at = place + 1, at + 1
+        elif grown is not None:
+            place, at = grown = grown[0], grown[1] + 1
+        else:
             return False
-    return False
+    return place == len(word)
 
 
 def _smallest_of(words: Iterable[Word]) -> list[Word]:
