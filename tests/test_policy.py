@@ -574,6 +574,7 @@ def test_a_table_that_multiplies_itself_is_refused() -> None:
         pytest.param(rules_of("GET /{x} g", "GET /{y}/b/{z}"), 116, id="names"),
         pytest.param(rules_of("GET /{x}/a/b/{proxy+}", "GET /c g"), 609, id="leaks"),
         pytest.param([Rule("GET " + "/a" * 100), *rules_of("GET /{proxy+} h")], 2_842, id="long"),
+        pytest.param([Rule("GET " + "/a/{name}" * 10)], 1_035, id="many-names"),
         pytest.param(
             [Rule("GET /{a}/{b}/z", groups=["g", "h"], scopes=["s", "t"]), *rules_of("ANY /{proxy+} k")],
             143,
