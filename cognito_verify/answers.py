@@ -17,7 +17,7 @@ from cognito_verify.errors import (
     TokenError,
     shown,
 )
-from cognito_verify.jws import bearer_token
+from cognito_verify.jws import bearer_token, plain_token
 from cognito_verify.requirements import RequirementSource, requirement
 from cognito_verify.verifier import CognitoVerifier, TokenT_co
 
@@ -104,6 +104,10 @@ def token_in(values: Iterable[str], max_token_bytes: int) -> str:
     Source: RFC 9110 sections 5.3 and 11.6.2.
     """
     found = list(values)
+    if len(found) == 1 and len(found[0]) <= max_token_bytes + len("Bearer "):
+        token = plain_token(found[0])  # the hot path: what follows comes to the same
+        if token is not None:
+            return token
     _check_length(found, max_token_bytes)
     said = ", ".join(dict.fromkeys(found))
     if "," in said:
@@ -172,7 +176,7 @@ class Gate(Generic[TokenT_co]):
         ConfigurationError: A setting is empty or senseless.
     """
 
-    __slots__ = ("_groups", "_is_optional", "_passes_preflight", "_scopes", "verifier")
+    __slots__ = ("_groups", "_is_optional", "_max_token_bytes", "_passes_preflight", "_scopes", "verifier")
 
     def __init__(
         self,
@@ -188,6 +192,7 @@ class Gate(Generic[TokenT_co]):
         check_flag("optional", optional)
         check_flag("allow_preflight", allow_preflight)
         self.verifier = verifier
+        self._max_token_bytes = verifier.max_token_bytes
         self._groups = requirement("groups", groups)
         self._scopes = requirement("scopes", scopes)
         self._is_optional = optional
@@ -220,10 +225,11 @@ class Gate(Generic[TokenT_co]):
         found = list(values)
         del values
         try:
-            _check_length(found, self.verifier.max_token_bytes)
-            if self._is_optional and not any(value.strip(" \t,") for value in found):
-                return None
-            return [token_in(found, self.verifier.max_token_bytes)]
+            if self._is_optional:
+                _check_length(found, self._max_token_bytes)
+                if not any(value.strip(" \t,") for value in found):
+                    return None
+            return [token_in(found, self._max_token_bytes)]
         except TokenError as error:
             found.clear()
             tell_refusal(self.verifier.observer, error)  # what never reaches the verifier

@@ -12,7 +12,15 @@ from typing import Any
 
 from cognito_verify.errors import MalformedTokenError, MissingTokenError, TokenError, shown
 
-__all__ = ["JsonObject", "UnverifiedJws", "base64url_decoded", "bearer_token", "json_object", "parse_compact"]
+__all__ = [
+    "JsonObject",
+    "UnverifiedJws",
+    "base64url_decoded",
+    "bearer_token",
+    "json_object",
+    "parse_compact",
+    "plain_token",
+]
 
 JsonObject = dict[str, Any]
 
@@ -68,19 +76,26 @@ def bearer_token(header_value: str | None) -> str:
 
     Source: RFC 6750 section 2.1; RFC 9110 section 11.4.
     """
-    token = _token_or_refusal(header_value)
+    token = plain_token(header_value) or _token_or_refusal(header_value)
     del header_value  # a report with the local variables of this frame must not show it
     if isinstance(token, TokenError):
         raise token
     return token
 
 
-def _token_or_refusal(header_value: object) -> str | TokenError:
+def plain_token(header_value: object) -> str | None:
+    """The token in what nearly everybody sends; None for all else, which `bearer_token` reads or refuses.
+
+    `bearer_token` would come to the same by its rules alone, 1.2 us later (`make bench`, the decorator).
+    """
     if type(header_value) is str and header_value.startswith("Bearer "):
-        # What nearly everybody sends; what follows comes to the same, 1.2 us later (`make bench`, the decorator).
         token = header_value[7:]
         if token and " " not in token and "\t" not in token and "," not in token:
             return token
+    return None
+
+
+def _token_or_refusal(header_value: object) -> str | TokenError:
     if header_value is not None and not isinstance(header_value, str):
         return MalformedTokenError(f"Authorization: expected a str, found {type(header_value).__name__}")
     words = (header_value or "").replace("\t", " ").split(" ")

@@ -66,7 +66,7 @@ def test_a_token_is_found_in_one_header_or_in_several_that_say_the_same() -> Non
 
 
 def test_no_header_is_no_token_and_two_that_differ_are_ambiguous() -> None:
-    for values in ([], [""], ["Bearer"], ["Basic dXNlcg=="]):
+    for values in ([], [""], ["Bearer"], ["Bearer "], ["Basic dXNlcg=="]):
         with pytest.raises(MissingTokenError):
             token_in(values, 16_384)
     for values in (["Bearer a.b.c", "Bearer d.e.f"], ["a.b.c", "Bearer a.b.c"], ["Bearer a.b.c, Bearer d.e.f"]):
