@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
 
 from cognito_verify.tokens import AccessToken, IdToken
 
-__all__ = ["current_token", "set_current_token", "token_in_context"]
+__all__ = [
+    "TOKEN_BESIDE_REQUEST",
+    "begin_request",
+    "clear_current_token",
+    "current_token",
+    "set_current_token",
+    "token_in_context",
+    "without_token",
+]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+TOKEN_BESIDE_REQUEST = "cognito_verify.token"
+"""Where a middleware leaves the verified token, in an ASGI scope or a WSGI environment, for what stands within it. No
+client can write there."""
 
 
 def current_token() -> AccessToken | IdToken | None:
@@ -14,8 +31,8 @@ def current_token() -> AccessToken | IdToken | None:
 
     Tasks and threads that a request starts have its token until the request ends, and none from then on.
     """
-    block = _current.get()
-    return None if block is None else block.token
+    found = _current.get()
+    return None if found is None else found.token
 
 
 class token_in_context:  # noqa: N801 - used as a function; a generator-based context manager costs 0.7 us more
@@ -34,20 +51,67 @@ class token_in_context:  # noqa: N801 - used as a function; a generator-based co
         self._before = _current.set(self)
 
     def __exit__(self, *exception: object) -> None:
+        if _current.get() is not self:
+            _cleared()
         self.token = None
         _current.reset(self._before)
 
 
+class _Set:
+    """A token that was set without a block of its own, and the block around it, if any."""
+
+    __slots__ = ("around", "token")
+
+    def __init__(self, token: AccessToken | IdToken | None, around: token_in_context | None) -> None:
+        self.token = token
+        self.around = around
+
+
 def set_current_token(token: AccessToken | IdToken | None) -> None:
-    """Make `token` the current one until the next call, for adapters of frameworks that give them no block.
+    """Make `token` the current one, or none, for adapters of frameworks that give them no block.
 
-    They clear it at the end of the request by themselves: the next request may run in the same thread. What was
-    current before is gone for all that has a copy of the context, as at the end of a block.
+    They clear it at the end of the request by themselves, for the next one may run in the same thread. A block around
+    clears it at its own end. What was set before is gone for all that has a copy of the context.
     """
-    before = _current.get()
-    if before is not None:
-        before.token = None
-    _current.set(None if token is None else token_in_context(token))
+    _current.set(_Set(token, _cleared()))
 
 
-_current: ContextVar[token_in_context | None] = ContextVar("cognito_verify_token", default=None)
+def clear_current_token() -> None:
+    """Take back what `set_current_token` or `begin_request` did. A block around is open still, and has its token."""
+    _current.set(_cleared())
+
+
+def begin_request(verified: AccessToken | IdToken | None) -> None:
+    """Begin a request without a token, for adapters of frameworks that give them no block; they clear it at its end.
+
+    Args:
+        verified: What stands at `TOKEN_BESIDE_REQUEST`. An open block with this token is a middleware's around this
+            very request, and stays. Any other is of a request whose handler makes this one.
+    """
+    around = _cleared()
+    _current.set(around if around is None or around.token is verified else _Set(None, around))
+
+
+def without_token(function: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    """A function as awaited outside of any request: there is no current token, nor in what is started there."""
+
+    async def called(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        mark = _current.set(None)  # no block: this runs at every message of every request
+        try:
+            return await function(*args, **kwargs)
+        finally:
+            _current.reset(mark)
+
+    return called
+
+
+def _cleared() -> token_in_context | None:
+    """The innermost open block, once what was set within it is emptied for all that has a copy of the context."""
+    found = _current.get()
+    if isinstance(found, _Set):
+        found.token = None
+        return found.around
+    return found
+
+
+_current: ContextVar[token_in_context | _Set | None] = ContextVar("cognito_verify_token", default=None)

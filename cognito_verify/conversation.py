@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from cognito_verify.answers import BEARER_SUBPROTOCOL, Answer, tokens_offered
-from cognito_verify.context import token_in_context
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, without_token
 from cognito_verify.errors import TokenExpiredError
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
 
 __all__ = [
     "POLICY_VIOLATION",
-    "TOKEN_IN_SCOPE",
     "Message",
     "Receive",
     "Scope",
@@ -32,8 +31,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
-TOKEN_IN_SCOPE = "cognito_verify.token"
-"""Where an adapter leaves the verified token for what stands within it. No client can write there."""
 
 
 def credentials(scope: Scope) -> list[str]:
@@ -45,7 +42,7 @@ def credentials(scope: Scope) -> list[str]:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     if values or scope["type"] != "websocket":
         return values
-    token: AccessToken | IdToken | None = scope.get(TOKEN_IN_SCOPE)
+    token: AccessToken | IdToken | None = scope.get(TOKEN_BESIDE_REQUEST)
     return tokens_offered(scope.get("subprotocols") or ()) or ([] if token is None else [token.raw])
 
 
@@ -63,16 +60,7 @@ def outside_of_the_request(receive: Receive, send: Send) -> tuple[Receive, Send]
 
     A server starts there what is not this request's: uvicorn the connection's next request, once an answer is complete.
     """
-
-    async def receive_outside() -> Message:
-        with token_in_context(None):
-            return await receive()
-
-    async def send_outside(message: Message) -> None:
-        with token_in_context(None):
-            await send(message)
-
-    return receive_outside, send_outside
+    return without_token(receive), without_token(send)
 
 
 def without_offer(scope: Scope, send: Send, token: AccessToken | IdToken | None) -> tuple[Scope, Send]:

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
-from cognito_verify.context import token_in_context
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, token_in_context
 from cognito_verify.conversation import (
     POLICY_VIOLATION,
-    TOKEN_IN_SCOPE,
     Receive,
     Scope,
     Send,
@@ -98,7 +97,7 @@ class CognitoMiddleware:
         return await self._hand_on(token, scope, receive, send)
 
     async def _hand_on(self, token: AccessToken | IdToken | None, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[TOKEN_IN_SCOPE] = token
+        scope[TOKEN_BESIDE_REQUEST] = token
         if token is not None:
             receive, send = outside_of_the_request(receive, send)
         with token_in_context(token):

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to, check_verifier, tokens_offered
-from cognito_verify.context import token_in_context
-from cognito_verify.conversation import TOKEN_IN_SCOPE, Scope, credentials
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, token_in_context
+from cognito_verify.conversation import Scope, credentials
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError, shown
 from cognito_verify.requirements import Requirement, RequirementSource, all_of, requirement
 from cognito_verify.tokens import AccessToken, IdToken
@@ -214,7 +214,7 @@ def _withhold_offer(scope: Scope, token: AccessToken | IdToken | None) -> None:
     if offered:
         scope["subprotocols"] = [name for name in scope["subprotocols"] if name not in offered]
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
-        scope[TOKEN_IN_SCOPE] = token  # for another dependency of the same request
+        scope[TOKEN_BESIDE_REQUEST] = token  # for another dependency of the same request
 
 
 def _base_url(domain: str) -> str:

@@ -11,7 +11,13 @@ from flask import Blueprint, Flask, Response, current_app, has_request_context, 
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to, check_verifier
-from cognito_verify.context import set_current_token, token_in_context
+from cognito_verify.context import (
+    TOKEN_BESIDE_REQUEST,
+    begin_request,
+    clear_current_token,
+    set_current_token,
+    token_in_context,
+)
 from cognito_verify.errors import CognitoVerifyError, ConfigurationError
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
@@ -78,7 +84,8 @@ class CognitoAuth(Generic[TokenT_co]):
         if verifier is None:
             verifier = CognitoVerifier.from_variables(app.config, "app.config")
         app.extensions[_EXTENSION] = verifier
-        request_started.connect(_forget, app)
+        request_started.connect(_begin, app)
+        app.teardown_request(_end)  # the first to be registered runs last
         if CognitoVerifyError not in app.error_handler_spec[None][None]:  # an application's own stays
             app.register_error_handler(CognitoVerifyError, _answer)
 
@@ -153,7 +160,6 @@ class CognitoAuth(Generic[TokenT_co]):
             set_current_token(token)
 
         views.before_request(guard)
-        views.teardown_request(_forget)
 
     @property
     def token(self) -> TokenT_co:
@@ -197,9 +203,13 @@ class _Asked:
         return self._gate.of(_verifier())
 
 
-def _forget(_: object, **__: object) -> None:
-    """At the end of a request, and at the start of the next: a teardown function that fails leaves out the others."""
-    set_current_token(None)
+def _begin(_: object, **__: object) -> None:
+    """What the request before this one set is cleared, too: a teardown function that fails leaves out the others."""
+    begin_request(request.environ.get(TOKEN_BESIDE_REQUEST))
+
+
+def _end(_: BaseException | None) -> None:
+    clear_current_token()
 
 
 def _verifier() -> Any:

@@ -16,10 +16,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
-from cognito_verify.context import token_in_context
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, token_in_context
 from cognito_verify.conversation import (
     POLICY_VIOLATION,
-    TOKEN_IN_SCOPE,
     credentials,
     outside_of_the_request,
     until_expiry,
@@ -104,7 +103,7 @@ class CognitoBackend(AuthenticationBackend):
         Raises:
             CognitoAuthenticationError: The token is refused.
         """
-        if self._gate.lets_pass(conn.scope.get("method", ""), conn.headers.__contains__):
+        if self._gate.lets_pass(conn.scope.get("method", ""), lambda name: name in conn.headers):
             return None
         try:
             token = await self._gate.verified_async(credentials(conn.scope))
@@ -168,7 +167,7 @@ class CognitoAuthenticationMiddleware:
         token = found and found[1].token
         if scope["type"] == "websocket":
             scope, send = without_offer(scope, send, token)
-        scope[TOKEN_IN_SCOPE] = token
+        scope[TOKEN_BESIDE_REQUEST] = token
         scope["auth"], scope["user"] = found or (AuthCredentials(), UnauthenticatedUser())
         if token is not None:
             receive, send = outside_of_the_request(receive, send)

@@ -7,7 +7,7 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from cognito_verify.answers import REFUSALS, Gate, answer_to
-from cognito_verify.context import token_in_context
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, token_in_context
 from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier
@@ -73,7 +73,7 @@ class CognitoMiddleware:
                 start_response(f"{status} {responses.get(status, 'Refused')}", list(headers.items()))
                 # A body after HEAD would be read as the next answer; not every server takes it away.
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-        environ["cognito_verify.token"] = token
+        environ[TOKEN_BESIDE_REQUEST] = token
         with token_in_context(token):
             answer = self._app(environ, start_response)
         if isinstance(answer, (list, tuple)) or answer.__class__ is environ.get("wsgi.file_wrapper"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cognito_verify.context import set_current_token
+from cognito_verify.context import clear_current_token
 from cognito_verify.errors import KeysUnavailableError
 from cognito_verify.pool import UserPool
 from cognito_verify.testing import Clock, FakeUserPool
@@ -33,4 +33,4 @@ def guards() -> Iterator[Guards]:
 def _no_token_of_another_test() -> Iterator[None]:
     """A view that is called without a request's signals (`APIRequestFactory`) leaves its token in this thread."""
     yield
-    set_current_token(None)
+    clear_current_token()

@@ -238,14 +238,17 @@ def test_a_request_inside_a_view_leaves_the_views_token_as_it_is(
     guards: Guards, sharing: tuple[Flask, CognitoAuth[AccessToken]], path: str
 ) -> None:
     app, auth = sharing
+    app.add_url_rule("/current", view_func=who)
 
     @app.get("/batch")
     @auth.required()
     def batch() -> list[str | None]:
         within = [reply_of(app, guards.pool.access_token("bob"), path).json, reply_of(app, path="/open").json]
+        within.append(reply_of(app, path="/current").json)
+        assert current_token() is auth.token
         return [*(one["username"] for one in within), auth.token.username]
 
-    assert reply_of(app, guards.pool.access_token("ada"), "/batch").json == ["bob", None, "ada"]
+    assert reply_of(app, guards.pool.access_token("ada"), "/batch").json == ["bob", None, None, "ada"]
 
 
 @GUARDED
@@ -273,10 +276,10 @@ def test_requests_at_a_time_in_copies_of_one_context_have_their_own_tokens(
 def test_a_token_that_a_middleware_around_flask_verified_is_not_taken_for_flasks(guards: Guards) -> None:
     app = Flask(__name__)
     auth = CognitoAuth(app, guards.verifier)
-    app.add_url_rule("/", view_func=lambda: {"token": auth.token_or_none})
+    app.add_url_rule("/", view_func=lambda: {"token": auth.token_or_none, **who()})
     other = FakeUserPool("us-east-1_Another")
     app.wsgi_app = CognitoMiddleware(app.wsgi_app, other.verifier())  # type: ignore[method-assign]
-    assert reply_of(app, other.access_token("ada")).json == {"token": None}
+    assert reply_of(app, other.access_token("ada")).json == {"token": None, "username": "ada"}
 
 
 # Error handlers

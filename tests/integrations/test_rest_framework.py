@@ -6,10 +6,12 @@ import pickle
 from collections.abc import Iterator
 from contextvars import copy_context
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.core import checks
-from django.http import HttpRequest
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from django.views.decorators.cache import cache_page
@@ -17,6 +19,8 @@ from django.views.decorators.cache import cache_page
 from cognito_verify import all_of, current_token
 from cognito_verify.answers import answer_to
 from cognito_verify.errors import CheckFailedError, ConfigurationError, TokenExpiredError
+from cognito_verify.integrations.django.decorators import require_token
+from cognito_verify.integrations.wsgi import CognitoMiddleware
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
 from tests.integrations import django_project
@@ -27,7 +31,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from drf_spectacular.generators import SchemaGenerator
 from openapi_spec_validator import validate
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
-from rest_framework.decorators import api_view, permission_classes
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -241,8 +245,67 @@ def test_the_token_of_one_request_is_not_that_of_the_next_in_the_thread(pool: Fa
         client = Client()
         client.get("/seen", HTTP_AUTHORIZATION=pool.access_token("ada"))
         client.get("/seen")
-    assert [token and token.username for token in seen] == ["ada", None]
+        served(WSGIHandler(), "/seen", pool.access_token("bob"))  # and its answer is never closed: nothing has ended it
+        client.get("/seen")
+    assert [token and token.username for token in seen] == ["ada", None, "bob", None]
     assert current_token() is None
+
+
+def served(app: Any, path: str, raw: str) -> None:
+    environ: dict[str, Any] = {"PATH_INFO": path, "HTTP_AUTHORIZATION": raw, "HTTP_HOST": "testserver"}
+    setup_testing_defaults(environ)
+    app(environ, lambda _status, _headers: None)
+
+
+def test_behind_a_middleware_for_wsgi_its_token_is_that_of_the_views_which_ask_for_none(pool: FakeUserPool) -> None:
+    seen: list[Any] = []
+    copies = []
+
+    @api_view(["GET"])
+    @permission_classes([AllowAny])
+    def asking(_: object) -> Response:
+        seen.append(current_token())
+        copies.append(copy_context())
+        return Response()
+
+    @api_view(["GET"])
+    @authentication_classes([])
+    @permission_classes([AllowAny])
+    def open_to_all(_: object) -> Response:
+        seen.append(current_token())
+        return Response()
+
+    app = CognitoMiddleware(WSGIHandler(), pool.verifier())
+    urls = [path("asking", asking), path("open", open_to_all)]
+    with override_settings(ROOT_URLCONF=type("urls", (), {"urlpatterns": urls})):
+        served(app, "/asking", pool.access_token("ada"))
+        served(app, "/open", pool.access_token("bob"))
+    assert [token and token.username for token in seen] == ["ada", "bob"]
+    assert copies[0].run(current_token) is None
+
+
+def test_a_request_that_a_view_makes_has_not_the_views_token(pool: FakeUserPool) -> None:
+    seen: list[Any] = []
+
+    @api_view(["GET"])
+    @permission_classes([AllowAny])
+    def inner(_: object) -> Response:
+        seen.append(current_token())
+        return Response()
+
+    @require_token()
+    def outer(_: HttpRequest) -> HttpResponse:
+        client = Client()
+        client.get("/inner")
+        client.get("/inner", HTTP_AUTHORIZATION=pool.access_token("bob"))
+        seen.append(current_token())
+        return HttpResponse()
+
+    with override_settings(
+        ROOT_URLCONF=type("urls", (), {"urlpatterns": [path("inner", inner), path("outer", outer)]})
+    ):
+        Client().get("/outer", HTTP_AUTHORIZATION=pool.access_token("ada"))
+    assert [token and token.username for token in seen] == [None, "bob", "ada"]
 
 
 def test_a_cached_answer_is_for_its_bearer_alone(pool: FakeUserPool) -> None:

@@ -44,11 +44,8 @@ class CognitoMiddleware:
         """Hand the request on; Django asks for `process_view` before the view."""
         if self._is_async:
             return self._call_async(request)
-        with token_in_context(None):
-            try:
-                return _varied(request, self.get_response(request))
-            finally:
-                set_current_token(None)  # what `process_view` set
+        with token_in_context(None):  # its end clears what `process_view` sets
+            return _varied(request, self.get_response(request))
 
     def requires_token(self, request: HttpRequest, view: Callable[..., Any]) -> bool:  # noqa: ARG002 - for subclasses
         """Whether a view asks for a token. A subclass may let others through, such as those of the admin site."""
@@ -56,10 +53,7 @@ class CognitoMiddleware:
 
     async def _call_async(self, request: HttpRequest) -> Any:
         with token_in_context(None):
-            try:
-                return _varied(request, await self.get_response(request))
-            finally:
-                set_current_token(None)
+            return _varied(request, await self.get_response(request))
 
     def _process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: object, _kwargs: object

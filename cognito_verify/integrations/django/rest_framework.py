@@ -15,7 +15,7 @@ from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
 from cognito_verify.claims import check_groups, check_scopes
-from cognito_verify.context import set_current_token
+from cognito_verify.context import TOKEN_BESIDE_REQUEST, begin_request, clear_current_token, set_current_token
 from cognito_verify.errors import (
     AccessDeniedError,
     CognitoVerifyError,
@@ -277,10 +277,15 @@ def _refused(error: CognitoVerifyError) -> APIException:
     return AccessRefused(error) if isinstance(error, AccessDeniedError) else KeysUnavailable(error)
 
 
-def _forget(**_: object) -> None:
-    set_current_token(None)
+def _begin(environ: Any = None, scope: Any = None, **_: object) -> None:
+    begin_request((environ or scope or {}).get(TOKEN_BESIDE_REQUEST))
+
+
+def _end(**_: object) -> None:
+    clear_current_token()
 
 
 # The framework gives an authentication no block around the view, and the next request may run in the same thread.
-request_started.connect(_forget)
-request_finished.connect(_forget)
+# Under ASGI, Django sends both in a copy of the context: what was set is emptied there, and no block is hidden.
+request_started.connect(_begin)
+request_finished.connect(_end)
