@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.cold_start import measure_cold_start
 from benchmarks.decorator import decorator_table
-from benchmarks.frameworks import frameworks_table
+from benchmarks.frameworks import frameworks_table, measure_frameworks
 from benchmarks.garbage import garbage_table
 from benchmarks.memory import measure_memory
 from benchmarks.policies import policies_table
@@ -33,7 +33,7 @@ def main() -> None:
     print(f"\n{shown(cold_start_table(cold_start))}", flush=True)
     print(f"\n{shown(decorator_table(quick=options.quick))}", flush=True)
     if sys.platform == "linux":  # it reads the processor's time of other processes
-        print(f"\n{shown(frameworks_table(quick=options.quick))}", flush=True)
+        print(f"\n{shown(frameworks_table(measure_frameworks(quick=options.quick)))}", flush=True)
     print(f"\n{shown(policies_table(quick=options.quick))}", flush=True)
     print(f"\n{shown(garbage_table(quick=options.quick))}", flush=True)
     memory = measure_memory(count=12_000 if options.quick else 100_000)

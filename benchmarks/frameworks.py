@@ -28,7 +28,7 @@ from benchmarks.corpus import CLIENT_ID, SigningPool
 from benchmarks.report import Table, as_text, machine
 from cognito_verify import CognitoVerifier
 
-__all__ = ["ROWS", "Row", "frameworks_table"]
+__all__ = ["ROWS", "Cost", "Row", "frameworks_table", "measure_frameworks"]
 
 _Verifier = CognitoVerifier[Any] | None
 _LEAST = 0.95  # of the requests per second without the integration
@@ -331,31 +331,47 @@ ROWS: dict[str, Row] = {
 }
 
 
-def frameworks_table(*, quick: bool, names: Sequence[str] = ()) -> Table:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an integration costs: seconds of a request without and with it, and their ratio within a turn."""
+
+    name: str
+    without: float
+    with_it: float
+    ratio: tuple[float, float, float]  # the lower quartile, the median, the upper one
+    more: float  # microseconds
+    idle: float | None  # microseconds, of which the framework takes so many by itself
+
+
+def measure_frameworks(*, quick: bool, names: Sequence[str] = ()) -> list[Cost]:
     pool = SigningPool.new("us-east-1_AbCdEfGhI")
     with _one_processor():
-        cells = [_measured(name, pool, turns=30 if quick else 200) for name in names or ROWS]
-    return Table(
-        "frameworks",
+        return [_measured(name, pool, turns=30 if quick else 200) for name in names or ROWS]
+
+
+def frameworks_table(costs: Sequence[Cost]) -> Table:
+    columns = ("requests per second", "without", "with", "ratio", "middle half", "us more", "the framework's", "target")
+    rows = [
         (
-            "requests per second, one worker",
-            "without",
-            "with",
-            "ratio",
-            "middle half",
-            "us more",
-            "the framework's",
-            "target",
-        ),
-        cells,
-        [
-            f"One worker, one access token, seen before; {_CONNECTIONS} connections kept open, turns of {_TURN} "
-            "requests. Seconds of the worker's processor.",
-            'The last column is the part of "us more" that the framework takes for an authentication which lets '
-            "everybody in: Starlette's AuthenticationMiddleware, FastAPI's HTTPBearer, an authentication and a "
-            "permission class, a middleware of Powertools, a token verifier of the MCP SDK.",
-        ],
-    )
+            cost.name,
+            f"{1 / cost.without:,.0f}",
+            f"{1 / cost.with_it:,.0f}",
+            f"{cost.ratio[1]:.2f}",
+            f"{cost.ratio[0]:.2f} to {cost.ratio[2]:.2f}",
+            f"{cost.more:.0f}",
+            "" if cost.idle is None else f"{cost.idle:.0f}",
+            f">= {_LEAST}, {'met' if cost.ratio[1] >= _LEAST else 'MISSED'}",
+        )
+        for cost in costs
+    ]
+    notes = [
+        f"One worker, one access token, seen before; {_CONNECTIONS} connections kept open, turns of {_TURN} requests. "
+        "Seconds of the worker's processor.",
+        '"The framework\'s" is the part of "us more" that it takes for an authentication which lets everybody in: '
+        "Starlette's AuthenticationMiddleware, FastAPI's HTTPBearer, an authentication and a permission class, a "
+        "middleware of Powertools, a token verifier of the MCP SDK.",
+    ]
+    return Table("frameworks", columns, rows, notes)
 
 
 @contextmanager
@@ -368,7 +384,7 @@ def _one_processor() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _measured(name: str, pool: SigningPool, *, turns: int) -> tuple[str, ...]:
+def _measured(name: str, pool: SigningPool, *, turns: int) -> Cost:
     kinds: list[_Kind] = ["bare", "guarded"] if ROWS[name].idle is None else ["bare", "idle", "guarded"]
     with ExitStack() as stack:
         clients = {
@@ -383,15 +399,13 @@ def _measured(name: str, pool: SigningPool, *, turns: int) -> tuple[str, ...]:
                 found[kind].append(clients[kind]())
     pairs = list(zip(found["bare"], found["guarded"], strict=True))
     low, ratio, high = quantiles([before / after for before, after in pairs], n=4, method="inclusive")
-    return (
+    return Cost(
         name,
-        f"{1 / median(found['bare']):,.0f}",
-        f"{1 / median(found['guarded']):,.0f}",
-        f"{ratio:.2f}",
-        f"{low:.2f} to {high:.2f}",
-        f"{_more(found, 'guarded'):.0f}",
-        f"{_more(found, 'idle'):.0f}" if "idle" in found else "",
-        f">= {_LEAST}, {'met' if ratio >= _LEAST else 'MISSED'}",
+        without=median(found["bare"]),
+        with_it=median(found["guarded"]),
+        ratio=(low, ratio, high),
+        more=_more(found, "guarded"),
+        idle=_more(found, "idle") if "idle" in found else None,
     )
 
 
@@ -479,7 +493,7 @@ def main() -> None:
         _serve(name, kind)  # type: ignore[arg-type]
         return
     print(machine())
-    print(as_text(frameworks_table(quick=False, names=sys.argv[1:])))
+    print(as_text(frameworks_table(measure_frameworks(quick=False, names=sys.argv[1:]))))
 
 
 if __name__ == "__main__":
