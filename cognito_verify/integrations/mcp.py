@@ -242,8 +242,15 @@ class _Context(Protocol):
     def request_context(self) -> Any: ...
 
 
-def token_of(ctx: _Context) -> AccessToken:
-    """The verified token with which a tool was called, by its `Context`.
+class _RequestContext(Protocol):
+    """What a handler of the low-level `Server` is given, and a middleware of either."""
+
+    @property
+    def request(self) -> Any: ...
+
+
+def token_of(ctx: _Context | _RequestContext) -> AccessToken:
+    """The verified token with which a tool was called, by its `Context` or by what a middleware of the server is given.
 
     Not the one that opened the session: `get_access_token()` of mcp 1 gives that as long as the session lasts, also
     after the client has got a new token.
@@ -251,7 +258,8 @@ def token_of(ctx: _Context) -> AccessToken:
     Raises:
         ConfigurationError: The call did not come over HTTP, or its server has no `CognitoTokenVerifier`.
     """
-    request = ctx.request_context.request
+    context: Any = getattr(ctx, "request_context", ctx)
+    request = context.request
     user = None if request is None else request.scope.get("user")
     known = user.access_token if isinstance(user, AuthenticatedUser) else None
     if not isinstance(known, CognitoAccessToken):

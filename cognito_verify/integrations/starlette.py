@@ -38,6 +38,9 @@ class CognitoUser(BaseUser):
     def __init__(self, token: AccessToken | IdToken) -> None:
         self.token = token
 
+    def __repr__(self) -> str:
+        return f"CognitoUser({self.token!r})"
+
     @property
     def is_authenticated(self) -> bool:
         """True: whoever is nobody is Starlette's `UnauthenticatedUser`."""

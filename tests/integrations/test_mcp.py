@@ -175,6 +175,26 @@ def test_a_tool_sees_the_token_of_its_own_call_and_not_of_the_session(url: str, 
     assert second["known"] == (["finance"] if IS_2 else [])  # mcp 1: its issue 2208
 
 
+@pytest.mark.skipif(not IS_2, reason="mcp 1 has no middleware of the server")
+def test_a_middleware_of_the_server_sees_the_token_of_each_call(guards: Guards) -> None:
+    seen: list[str | None] = []
+
+    async def look(ctx: Any, call_next: Any) -> Any:
+        seen.append(token_of(ctx).username)
+        return await call_next(ctx)
+
+    verifier = CognitoTokenVerifier(guards.verifier)
+    server: Any = MCPServer
+    settings = verifier.auth_settings(resource_server_url=RESOURCE)
+    app = server("Orders", token_verifier=verifier, auth=settings, middleware=[look]).streamable_http_app(
+        stateless_http=True, json_response=True
+    )
+    with served_by_uvicorn(app) as url:
+        for username in ("ada", "bob"):
+            assert "result" in post(f"{url}/mcp", bearer(guards.pool.access_token(username))).json
+    assert seen == ["ada", "bob"]
+
+
 def test_what_no_token_is_asked_for_passes_through(url: str, guards: Guards) -> None:
     for headers in ((), bearer(guards.pool.expired())):
         assert ask(f"{url}/health", headers).json == {"status": "fine"}

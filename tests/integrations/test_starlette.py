@@ -283,6 +283,7 @@ def test_a_user_is_named_by_username_and_identified_by_sub(guards: Guards) -> No
     ada = guards.verifier.verify(guards.pool.access_token("ada"))
     machine = guards.verifier.verify(guards.pool.machine_token(scopes=["orders/read"]))
     assert CognitoUser(ada).is_authenticated
+    assert repr(CognitoUser(ada)) == f"CognitoUser({ada!r})"
     assert (CognitoUser(ada).display_name, CognitoUser(ada).identity) == ("ada", ada.sub)
     assert CognitoUser(machine).display_name == machine.client_id
 
