@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any, Generic
 from urllib.parse import urlsplit
@@ -63,6 +65,11 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         domain: The pool's domain, such as `https://example.auth.us-east-1.amazoncognito.com`. With it, the OpenAPI
             document names the authorization code flow, so that the docs page can log in. The page then sends the access
             token, or the ID token where the verifier takes that alone.
+        login_scopes: Scopes that the docs page can ask for, and what they mean, as for FastAPI's own OAuth2 classes:
+            those of `Security(..., scopes=[...])`, of which a dependency hears with the first request only. `openid`
+            and the scopes of `requires(...)` are there without it.
+        scheme_name: The name in the OpenAPI document, where an application has several; the log-in of `StaffBearer` is
+            `StaffLogin`.
 
     Raises:
         ConfigurationError: A setting is empty or senseless.
@@ -79,9 +86,12 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         scopes: RequirementSource | None = None,
         optional: bool = False,
         domain: str | None = None,
+        login_scopes: Mapping[str, str] | None = None,
+        scheme_name: str = "CognitoBearer",
     ) -> None:
         check_verifier("CognitoBearer", verifier)
-        login = None if domain is None else _Login(_base_url(domain), verifier.token_use)
+        self.scheme_name = _scheme_name(scheme_name)
+        login = _login(domain, login_scopes, scheme_name, verifier.token_use)
         self._build(verifier, requirement("groups", groups), requirement("scopes", scopes), login, optional=optional)
 
     def _build(
@@ -94,7 +104,6 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         optional: bool,
     ) -> None:
         self.model = HTTPBearer(bearerFormat="JWT")
-        self.scheme_name = "CognitoBearer"
         self._verifier = verifier
         self._groups = groups
         self._scopes = scopes
@@ -115,6 +124,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         if groups is None and scopes is None:
             raise ConfigurationError("requires: expected groups= or scopes=; nothing at all requires nothing")
         narrower: CognitoBearer[TokenT_co] = CognitoBearer.__new__(type(self))
+        narrower.scheme_name = self.scheme_name
         narrower._build(
             self._verifier,
             _both(self._groups, requirement("groups", groups)),
@@ -158,17 +168,17 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
 class _Login(SecurityBase):
     """The pool's log-in: a security scheme that is documented and asks for nothing."""
 
-    def __init__(self, domain: str, token_use: str | None) -> None:
-        self.scopes = {"openid": "Who you are"}
+    def __init__(self, domain: str, scopes: Mapping[str, str], scheme_name: str, token_use: str | None) -> None:
+        self.scopes = {"openid": "Who you are", **scopes}
         flow = OAuthFlowAuthorizationCode(
             authorizationUrl=f"{domain}/oauth2/authorize", tokenUrl=f"{domain}/oauth2/token"
         )
-        flow.scopes = self.scopes  # not copied: it grows with the routes
+        flow.scopes = self.scopes  # not copied: it grows with `requires`
         self.model = OAuth2(flows=OAuthFlows(authorizationCode=flow), description="Authorization code with PKCE.")
-        self.scheme_name = "CognitoLogin"
+        kind = "IdToken" if token_use == "id" else ""  # an application may have both
+        self.scheme_name = f"{scheme_name.removesuffix('Bearer')}{kind}Login"
         if token_use == "id":  # else Swagger UI sends the access token, which such a verifier refuses
             setattr(self.model, "x-tokenName", "id_token")
-            self.scheme_name = "CognitoIdTokenLogin"  # an application may have both
 
     async def __call__(self) -> None:
         pass
@@ -215,6 +225,24 @@ def _withhold_offer(scope: Scope, token: AccessToken | IdToken | None) -> None:
         scope["subprotocols"] = [name for name in scope["subprotocols"] if name not in offered]
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
         scope[TOKEN_BESIDE_REQUEST] = token  # for another dependency of the same request
+
+
+def _scheme_name(scheme_name: object) -> str:
+    if not isinstance(scheme_name, str) or not re.fullmatch(r"[a-zA-Z0-9._-]+", scheme_name):
+        raise ConfigurationError(
+            f"scheme_name: expected letters, digits, '.', '-' and '_', as OpenAPI has it, found {shown(scheme_name)}"
+        )
+    return scheme_name
+
+
+def _login(
+    domain: str | None, scopes: Mapping[str, str] | None, scheme_name: str, token_use: str | None
+) -> _Login | None:
+    if domain is not None:
+        return _Login(_base_url(domain), scopes or {}, scheme_name, token_use)
+    if scopes is not None:
+        raise ConfigurationError("login_scopes: expected the pool's domain beside them, domain=..., found none")
+    return None
 
 
 def _base_url(domain: str) -> str:

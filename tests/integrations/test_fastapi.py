@@ -415,6 +415,27 @@ def test_with_the_pools_domain_the_docs_page_can_log_in_for_the_scopes_that_rout
     assert not any("parameters" in path["get"] for path in found["paths"].values())
 
 
+def test_the_docs_page_can_ask_for_the_scopes_that_are_described() -> None:
+    found = document(domain=DOMAIN, login_scopes={"a/x": "Read x", "c/z": "Write z"})
+    flow = found["components"]["securitySchemes"]["CognitoLogin"]["flows"]["authorizationCode"]
+    assert flow["scopes"] == {"openid": "Who you are", "a/x": "Read x", "c/z": "Write z", "b/y": "b/y"}
+
+
+def test_an_application_may_have_several_schemes_each_with_its_log_in(guards: Guards) -> None:
+    app = FastAPI()
+    for name in ("Staff", "Customers"):
+        cognito = CognitoBearer(
+            guards.verifier, domain=f"https://{name.lower()}.example", scheme_name=f"{name}Bearer"
+        ).requires(groups="a")
+        app.get(f"/{name}", dependencies=[Security(cognito)])(lambda: "hello")
+    schemes = app.openapi()["components"]["securitySchemes"]
+    assert list(schemes) == ["StaffBearer", "StaffLogin", "CustomersBearer", "CustomersLogin"]
+    assert [schemes[f"{name}Login"]["flows"]["authorizationCode"]["tokenUrl"] for name in ("Staff", "Customers")] == [
+        "https://staff.example/oauth2/token",
+        "https://customers.example/oauth2/token",
+    ]
+
+
 @pytest.mark.parametrize(
     ("token_use", "scheme", "sent"),
     [("access", "CognitoLogin", None), ("id", "CognitoIdTokenLogin", "id_token"), (None, "CognitoLogin", None)],
@@ -453,6 +474,10 @@ def test_the_docs_page_is_told_to_use_pkce(guards: Guards) -> None:
         ({"domain": "https://example.com/login"}, "domain: "),
         ({"domain": ""}, "domain: "),
         ({"domain": 7}, "domain: "),
+        ({"login_scopes": {"a/x": "x"}}, "login_scopes: expected the pool's domain beside them"),
+        ({"scheme_name": "Staff pool"}, "scheme_name: expected letters, digits"),
+        ({"scheme_name": ""}, "scheme_name: "),
+        ({"scheme_name": None}, "scheme_name: "),
     ],
 )
 def test_a_senseless_setting_fails_when_the_application_is_built(
