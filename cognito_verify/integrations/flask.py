@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, current_app, has_request_context, request, request_started
+from flask import Blueprint, Flask, Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to, check_verifier
+from cognito_verify.answers import REFUSALS, LateGate, answer_to, check_verifier
 from cognito_verify.context import (
     TOKEN_BESIDE_REQUEST,
-    begin_request,
     clear_current_token,
+    current_token,
     set_current_token,
     token_in_context,
 )
@@ -23,13 +23,17 @@ from cognito_verify.requirements import RequirementSource
 from cognito_verify.tokens import AccessToken, IdToken
 from cognito_verify.verifier import CognitoVerifier, TokenT_co
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 __all__ = ["CognitoAuth"]
 
 _ViewT = TypeVar("_ViewT", bound=Callable[..., Any])
-_EXTENSION = "cognito_verify"
-# An attribute of the request. `g` belongs to the application context, which several requests may share, and the WSGI
-# environment is handed on to other applications.
-_TOKEN = "cognito_verify_token"
+_EXTENSION = "cognito_verify"  # verifiers by the `CognitoAuth` that has them: an application may have several
+# Tokens by the `CognitoAuth` that verified them; an attribute of the request. `g` belongs to the application context,
+# which several requests may share, and the WSGI environment is handed on to other applications.
+_TOKENS = "cognito_verify_tokens"
 
 
 class CognitoAuth(Generic[TokenT_co]):
@@ -83,9 +87,10 @@ class CognitoAuth(Generic[TokenT_co]):
         verifier: Any = self._verifier
         if verifier is None:
             verifier = CognitoVerifier.from_variables(app.config, "app.config")
-        app.extensions[_EXTENSION] = verifier
-        request_started.connect(_begin, app)
-        app.teardown_request(_end)  # the first to be registered runs last
+        if _EXTENSION not in app.extensions:
+            app.wsgi_app = _in_block(app.wsgi_app)  # type: ignore[assignment, method-assign]
+            app.teardown_request(_end)  # the first to be registered runs last
+        app.extensions.setdefault(_EXTENSION, {})[self] = verifier
         if CognitoVerifyError not in app.error_handler_spec[None][None]:  # an application's own stays
             app.register_error_handler(CognitoVerifyError, _answer)
 
@@ -106,26 +111,22 @@ class CognitoAuth(Generic[TokenT_co]):
         Raises:
             ConfigurationError: A requirement is empty or senseless.
         """
-        asked = _Asked(groups, scopes, optional=optional)
+        asked = self._asked(groups, scopes, optional=optional)
 
         def decorate(view: _ViewT) -> _ViewT:
             if iscoroutinefunction(view):
 
                 @wraps(view)
                 async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-                    token = await asked.gate().verified_async(_values())
-                    setattr(request, _TOKEN, token)
-                    with token_in_context(token):
-                        return await view(*args, **kwargs)
+                    self._keep(await asked.of(self.verifier).verified_async(_values()))
+                    return await view(*args, **kwargs)
 
                 return guarded_async  # type: ignore[return-value]
 
             @wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
-                token = asked.gate().verified(_values())
-                setattr(request, _TOKEN, token)
-                with token_in_context(token):
-                    return view(*args, **kwargs)
+                self._keep(asked.of(self.verifier).verified(_values()))
+                return view(*args, **kwargs)
 
             return guarded  # type: ignore[return-value]
 
@@ -150,14 +151,12 @@ class CognitoAuth(Generic[TokenT_co]):
         Raises:
             ConfigurationError: A requirement is empty or senseless.
         """
-        asked = _Asked(groups, scopes, optional=False)
+        asked = self._asked(groups, scopes, optional=False)
 
         def guard() -> None:
             if request.method == "OPTIONS" and getattr(request.url_rule, "provide_automatic_options", False):
                 return
-            token = asked.gate().verified(_values())
-            setattr(request, _TOKEN, token)
-            set_current_token(token)
+            self._keep(asked.of(self.verifier).verified(_values()))
 
         views.before_request(guard)
 
@@ -179,44 +178,46 @@ class CognitoAuth(Generic[TokenT_co]):
     @property
     def token_or_none(self) -> TokenT_co | None:
         """The verified token of this request, or None, as outside of a request."""
-        token: TokenT_co | None = getattr(request, _TOKEN, None) if has_request_context() else None
-        return token
+        return getattr(request, _TOKENS, {}).get(self) if has_request_context() else None
 
     @property
     def verifier(self) -> CognitoVerifier[TokenT_co]:
         """Who verifies for the current application."""
-        verifier: CognitoVerifier[TokenT_co] = _verifier()
+        verifier: CognitoVerifier[TokenT_co] | None = current_app.extensions.get(_EXTENSION, {}).get(self)
+        if verifier is None:
+            raise ConfigurationError(f"CognitoAuth: expected init_app(app) of {current_app.name!r} first, found none")
         return verifier
 
+    def _asked(
+        self, groups: RequirementSource | None, scopes: RequirementSource | None, *, optional: bool
+    ) -> LateGate[TokenT_co]:
+        """What a view asks for. Its verifier is that of the application which handles the request."""
+        return LateGate("CognitoAuth", groups=groups, scopes=scopes, optional=optional)
 
-class _Asked:
-    """What a view asks for. Its verifier is that of the application which handles the request."""
-
-    __slots__ = ("_gate",)
-
-    def __init__(self, groups: RequirementSource | None, scopes: RequirementSource | None, *, optional: bool) -> None:
-        self._gate: LateGate[AccessToken | IdToken] = LateGate(
-            "CognitoAuth", groups=groups, scopes=scopes, optional=optional
-        )
-
-    def gate(self) -> Gate[AccessToken | IdToken]:
-        return self._gate.of(_verifier())
+    def _keep(self, token: TokenT_co | None) -> None:
+        tokens = getattr(request, _TOKENS, None)
+        if tokens is None:
+            setattr(request, _TOKENS, {self: token})
+        else:
+            tokens[self] = token
+        set_current_token(token)
 
 
-def _begin(_: object, **__: object) -> None:
-    """What the request before this one set is cleared, too: a teardown function that fails leaves out the others."""
-    begin_request(request.environ.get(TOKEN_BESIDE_REQUEST))
+def _in_block(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Whatever a request sets is gone at its end, and what was current before it, outside of it, is current again."""
+
+    def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with token_in_context(environ.get(TOKEN_BESIDE_REQUEST)):
+            return wsgi_app(environ, start_response)
+
+    return called
 
 
 def _end(_: BaseException | None) -> None:
-    clear_current_token()
-
-
-def _verifier() -> Any:
-    verifier = current_app.extensions.get(_EXTENSION)
-    if verifier is None:
-        raise ConfigurationError(f"CognitoAuth: expected init_app(app) of {current_app.name!r} first, found none")
-    return verifier
+    """For a `test_request_context` with `preprocess_request`, which no block surrounds."""
+    token = current_token()
+    if any(token is kept for kept in getattr(request, _TOKENS, {}).values()):
+        clear_current_token()
 
 
 def _values() -> tuple[str, ...]:

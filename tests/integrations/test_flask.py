@@ -141,6 +141,7 @@ def test_a_teardown_that_fails_hands_no_token_to_the_next_request(guards: Guards
     app.add_url_rule("/open", view_func=who)
     with pytest.raises(OSError, match="the database has gone"):
         reply_of(app, guards.pool.access_token("ada"))
+    assert current_token() is None  # for another application, too
     assert reply_of(app, None, "/open").json == {"username": None}
     assert started[0].run(who) == {"username": None}  # what the view started, too
 
@@ -191,6 +192,74 @@ def test_an_answer_that_streams_with_its_context_has_the_token(guards: Guards) -
         return Response(stream_with_context(str(auth.token.username) for _ in range(2)))
 
     assert reply_of(app, guards.pool.access_token("ada")).body == b"adaada"
+
+
+def test_what_flask_runs_around_a_view_has_the_current_token(guards: Guards) -> None:
+    app, seen = Flask(__name__), list[str | None]()
+    auth = CognitoAuth(app, guards.verifier)
+
+    def failing() -> str:
+        raise LookupError
+
+    async def failing_async() -> str:
+        raise LookupError
+
+    @app.errorhandler(LookupError)
+    def answer(_: LookupError) -> dict[str, str | None]:
+        return who()
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        seen.append(who()["username"])
+        return response
+
+    guarded = Blueprint("guarded", __name__)
+    auth.protect(guarded)
+    guarded.add_url_rule("/protected", view_func=failing)
+    app.register_blueprint(guarded)
+    app.add_url_rule("/sync", "sync", auth.required()(failing))
+    app.add_url_rule("/async", "async", auth.required()(failing_async))
+    for path in ("/protected", "/sync", "/async"):
+        assert reply_of(app, guards.pool.access_token("ada"), path).json == {"username": "ada"}
+    assert seen == ["ada"] * 3
+
+
+def test_a_request_that_is_only_set_up_leaves_no_token_behind(guards: Guards) -> None:
+    app = Flask(__name__)
+    CognitoAuth(app, guards.verifier).protect(app)
+    headers = bearer(guards.pool.access_token("ada"))
+    with app.test_request_context("/static/x", headers=headers):
+        app.preprocess_request()
+        assert who() == {"username": "ada"}
+        with app.test_request_context("/"):  # as for `url_for`
+            pass
+        assert who() == {"username": "ada"}
+    assert current_token() is None
+
+
+def test_an_application_may_have_several_each_with_its_verifier(guards: Guards) -> None:
+    app, customers = Flask(__name__), FakeUserPool("us-east-1_Customers")
+    staff_auth: CognitoAuth[AccessToken] = CognitoAuth(app, guards.verifier)
+    customer_auth: CognitoAuth[IdToken] = CognitoAuth(app, customers.verifier(token_use="id"))
+    app.add_url_rule("/staff", "staff", staff_auth.required()(lambda: {"for": staff_auth.token.username}))
+
+    @app.get("/both")
+    @staff_auth.required(optional=True)
+    @customer_auth.required()
+    def both() -> list[str | None]:
+        raise AssertionError
+
+    @app.get("/customers")
+    @customer_auth.required()
+    def mine() -> list[str | None]:
+        assert staff_auth.token_or_none is None
+        return [customer_auth.token.username, type(customer_auth.token).__name__]
+
+    staff, customer = guards.pool.access_token("ada"), customers.id_token("bob")
+    assert reply_of(app, staff, "/staff").json == {"for": "ada"}
+    assert reply_of(app, customer, "/customers").json == ["bob", "IdToken"]
+    for token, path in ((customer, "/staff"), (staff, "/customers"), (staff, "/both"), (customer, "/both")):
+        assert reply_of(app, token, path).json["code"] == "invalid_issuer"
 
 
 # Whose token
