@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 from collections.abc import Iterator
 from contextvars import Context, copy_context
+from copy import copy, deepcopy
 from types import SimpleNamespace
 from typing import Any
 
+import django
 import pytest
 from django import urls
 from django.apps import apps
+from django.contrib.auth.context_processors import PermWrapper
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import Context as TemplateContext
+from django.template import Engine
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -261,6 +267,59 @@ def test_a_cognito_user_is_what_its_token_says(pool: FakeUserPool) -> None:
         ada.is_staff = True
     with pytest.raises(AttributeError, match="token: a CognitoUser is what its token says"):
         del ada.token
+
+
+def test_what_django_asks_of_any_user_a_cognito_user_answers_as_nobody_with_permissions(pool: FakeUserPool) -> None:
+    ada = CognitoUser(pool.verifier().verify(pool.access_token("ada")))
+    assert not ada.groups.filter(name="editors").exists()
+    assert not ada.user_permissions.exists()
+    assert ada.get_all_permissions() == ada.get_user_permissions() == ada.get_group_permissions() == set()
+    template = Engine().from_string("{% if perms.auth.view_user %}yes{% else %}no{% endif %}")
+    assert template.render(TemplateContext({"perms": PermWrapper(ada)})) == "no"
+
+    async def asked() -> list[object]:
+        return [
+            await ada.ahas_perm("shop.view"),
+            await ada.ahas_perms(["shop.view"]),
+            await ada.ahas_module_perms("shop"),
+            await ada.aget_all_permissions(),
+        ]
+
+    assert asyncio.run(asked()) == [False, False, False, set()]
+    assert [copy(ada), deepcopy(ada), pickle.loads(pickle.dumps(ada))] == [ada] * 3  # noqa: S301
+
+
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="LoginRequiredMiddleware came with Django 5.1")
+def test_where_django_asks_for_a_login_a_view_that_asks_for_a_token_needs_none(pool: FakeUserPool) -> None:
+    @require_token()
+    async def asynchronous(request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"user": str(request.user)})
+
+    def anybody(_: HttpRequest) -> JsonResponse:
+        raise AssertionError
+
+    views: dict[str, Any] = {
+        "token": whose,
+        "async": asynchronous,
+        "class": method_decorator(require_token(), "dispatch")(
+            type("Whose", (View,), {"get": lambda _self, request: JsonResponse({"user": str(request.user)})})
+        ).as_view(),
+        "optional": require_token(optional=True)(anybody),
+    }
+    urlpatterns = [urls.path(name, view) for name, view in views.items()]
+    required = ["django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    sessions = ["django.contrib.sessions.middleware.SessionMiddleware"]
+    sessions.append("django.contrib.auth.middleware.AuthenticationMiddleware")
+    with override_settings(
+        ROOT_URLCONF=type("urls", (), {"urlpatterns": urlpatterns}),
+        MIDDLEWARE=sessions + required,
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    ):
+        for name in ("token", "async", "class"):
+            answer = Client().get(f"/{name}", HTTP_AUTHORIZATION=pool.access_token("ada"))
+            assert (answer.status_code, answer.json()["user"]) == (200, "ada")
+            assert Client().get(f"/{name}").status_code == 401
+        assert Client().get("/optional").status_code == 302  # who may come without a token needs the login
 
 
 def test_a_machine_goes_by_its_sub(pool: FakeUserPool) -> None:

@@ -20,10 +20,12 @@ from cognito_verify import all_of, current_token
 from cognito_verify.answers import answer_to
 from cognito_verify.errors import CheckFailedError, ConfigurationError, TokenExpiredError
 from cognito_verify.integrations.django.decorators import require_token
+from cognito_verify.integrations.django.users import CognitoUser
 from cognito_verify.integrations.wsgi import CognitoMiddleware
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
 from tests.integrations import django_project
+from tests.integrations.refusals import who
 
 # isort: split
 # What follows wants Django to be set up, as the module above does.
@@ -524,11 +526,23 @@ def test_a_test_of_the_application_may_force_a_token(pool: FakeUserPool) -> None
     @api_view(["GET"])
     @permission_classes([HasGroups("finance")])
     def view(request: Any) -> Response:
-        return Response(request.auth.username)
+        return Response([request.auth.username, request.user and request.user.username, who()["username"]])
 
-    request = APIRequestFactory().get("/")
-    force_authenticate(request, token=pool.verifier().verify(pool.access_token("ada", groups="finance")))
-    assert view(request).data == "ada"
+    ada = pool.verifier().verify(pool.access_token("ada", groups="finance"))
+    for user, said in ((None, None), (CognitoUser(ada), "ada")):
+        request = APIRequestFactory().get("/")
+        force_authenticate(request, user=user, token=ada)
+        assert view(request).data == ["ada", said, "ada"]
+
+
+def test_a_request_that_no_signal_begins_has_not_the_token_of_the_one_before(pool: FakeUserPool) -> None:
+    @api_view(["GET"])
+    @permission_classes([AllowAny])
+    def view(request: Any) -> Response:
+        return Response([request.auth and request.auth.username, who()["username"]])
+
+    for raw, said in ((pool.access_token("ada"), "ada"), (None, None)):
+        assert view(request_with(raw)).data == [said, said]
 
 
 # The schema

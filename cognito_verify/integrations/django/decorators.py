@@ -55,7 +55,7 @@ def require_token(
                 with token_in_context(token):
                     return varied(await view(request, *args, **kwargs))
 
-            return guarded_async  # type: ignore[return-value]
+            return _without_login(guarded_async, optional=optional)
 
         @wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -73,9 +73,16 @@ def require_token(
                 )
             return varied(response)
 
-        return guarded  # type: ignore[return-value]
+        return _without_login(guarded, optional=optional)
 
     return decorate
+
+
+def _without_login(guarded: Any, *, optional: bool) -> Any:
+    """Django's `LoginRequiredMiddleware` leaves such a view alone: it is asked before us, and knows sessions only."""
+    if not optional:
+        guarded.login_required = False
+    return guarded
 
 
 def token_not_required(view: _ViewT) -> _ViewT:

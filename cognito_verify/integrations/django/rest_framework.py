@@ -15,7 +15,13 @@ from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
 from cognito_verify.claims import check_groups, check_scopes
-from cognito_verify.context import TOKEN_BESIDE_REQUEST, begin_request, clear_current_token, set_current_token
+from cognito_verify.context import (
+    TOKEN_BESIDE_REQUEST,
+    begin_request,
+    clear_current_token,
+    current_token,
+    set_current_token,
+)
 from cognito_verify.errors import (
     AccessDeniedError,
     CognitoVerifyError,
@@ -57,6 +63,7 @@ class CognitoAuthentication(BaseAuthentication):
             KeysUnavailable: 503.
         """
         _vary(request)
+        set_current_token(None)  # what a request before this one set that no signal began: a batch's, a test's
         verifier = configured().verifier
         try:  # in a list to be emptied: a report with local variables must not show it
             sealed = [token_in(authorization(request), verifier.max_token_bytes)]
@@ -259,6 +266,8 @@ def _vary(request: Any) -> None:
 
 def _token_of(request: Any) -> AccessToken | IdToken:
     if isinstance(request.auth, (AccessToken, IdToken)):
+        if current_token() is not request.auth:  # `force_authenticate` of a test, which asks no authentication class
+            set_current_token(request.auth)
         return request.auth
     token_in(authorization(request), configured().verifier.max_token_bytes)
     if any(isinstance(one, CognitoAuthentication) for one in request.authenticators):
