@@ -238,11 +238,15 @@ def _scheme_name(scheme_name: object) -> str:
 def _login(
     domain: str | None, scopes: Mapping[str, str] | None, scheme_name: str, token_use: str | None
 ) -> _Login | None:
-    if domain is not None:
-        return _Login(_base_url(domain), scopes or {}, scheme_name, token_use)
-    if scopes is not None:
+    if scopes is not None and not (
+        isinstance(scopes, Mapping) and all(isinstance(one, str) for pair in scopes.items() for one in pair)
+    ):
+        raise ConfigurationError(
+            f"login_scopes: expected scopes and their meaning, {{'orders/read': 'Read orders'}}, found {shown(scopes)}"
+        )
+    if domain is None and scopes is not None:
         raise ConfigurationError("login_scopes: expected the pool's domain beside them, domain=..., found none")
-    return None
+    return None if domain is None else _Login(_base_url(domain), scopes or {}, scheme_name, token_use)
 
 
 def _base_url(domain: str) -> str:

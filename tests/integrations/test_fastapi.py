@@ -475,6 +475,8 @@ def test_the_docs_page_is_told_to_use_pkce(guards: Guards) -> None:
         ({"domain": ""}, "domain: "),
         ({"domain": 7}, "domain: "),
         ({"login_scopes": {"a/x": "x"}}, "login_scopes: expected the pool's domain beside them"),
+        ({"login_scopes": ["a/x"], "domain": DOMAIN}, "login_scopes: expected scopes and their meaning"),
+        ({"login_scopes": {"a/x": None}, "domain": DOMAIN}, "login_scopes: expected scopes and their meaning"),
         ({"scheme_name": "Staff pool"}, "scheme_name: expected letters, digits"),
         ({"scheme_name": ""}, "scheme_name: "),
         ({"scheme_name": None}, "scheme_name: "),
