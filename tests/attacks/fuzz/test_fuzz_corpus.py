@@ -116,7 +116,7 @@ def test_what_is_kept_from_every_run_is_noticed() -> None:
 
     def leak() -> None:
         for _ in range(10):
-            leaked.extend(object() for _ in range(20_000))
+            leaked.extend(object() for _ in range(30_000))
             growth.look()
 
     with pytest.raises(Find, match="growth: from"):
