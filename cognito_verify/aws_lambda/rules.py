@@ -7,7 +7,7 @@ programs could read in two ways is decided by no rule, so it is denied.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -236,13 +236,13 @@ def refusing(rules: Sequence[Rule], segments: Sequence[str]) -> list[Rule]:
     return [rule for rule in found if rule is not None]
 
 
-def generic_words(rule: Rule, most: int) -> list[tuple[str, ...]]:
+def generic_words(rule: Rule, most: int) -> Iterator[tuple[str, ...]]:
     """The rule's least special paths, one per length: of all paths of that length it matches those and their kin."""
     if not rule.is_greedy:
-        return [rule.pattern]
-    return [
-        rule.pattern + (OTHER,) * more for more in range(1, most + 2 - len(rule.pattern))
-    ]  # beyond the longest rule, lengths make no difference
+        yield rule.pattern
+    else:  # beyond the longest rule, lengths make no difference
+        for more in range(1, most + 2 - len(rule.pattern)):
+            yield rule.pattern + (OTHER,) * more
 
 
 def longest(rules: Sequence[Rule]) -> int:
