@@ -241,13 +241,14 @@ def test_an_application_may_have_several_each_with_its_verifier(guards: Guards) 
     app, customers = Flask(__name__), FakeUserPool("us-east-1_Customers")
     staff_auth: CognitoAuth[AccessToken] = CognitoAuth(app, guards.verifier)
     customer_auth: CognitoAuth[IdToken] = CognitoAuth(app, customers.verifier(token_use="id"))
+    another_auth: CognitoAuth[IdToken] = CognitoAuth(app, customers.verifier(token_use="id"))
     app.add_url_rule("/staff", "staff", staff_auth.required()(lambda: {"for": staff_auth.token.username}))
 
     @app.get("/both")
-    @staff_auth.required(optional=True)
+    @another_auth.required()
     @customer_auth.required()
     def both() -> list[str | None]:
-        raise AssertionError
+        return [another_auth.token.username, customer_auth.token.username]
 
     @app.get("/customers")
     @customer_auth.required()
@@ -258,7 +259,8 @@ def test_an_application_may_have_several_each_with_its_verifier(guards: Guards) 
     staff, customer = guards.pool.access_token("ada"), customers.id_token("bob")
     assert reply_of(app, staff, "/staff").json == {"for": "ada"}
     assert reply_of(app, customer, "/customers").json == ["bob", "IdToken"]
-    for token, path in ((customer, "/staff"), (staff, "/customers"), (staff, "/both"), (customer, "/both")):
+    assert reply_of(app, customer, "/both").json == ["bob", "bob"]
+    for token, path in ((customer, "/staff"), (staff, "/customers"), (staff, "/both")):
         assert reply_of(app, token, path).json["code"] == "invalid_issuer"
 
 
