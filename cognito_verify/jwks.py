@@ -160,11 +160,11 @@ class JwksCache:
             UnknownKeyError: The last fetch went well and no usable key has this `kid`.
             KeysUnavailableError: The last fetch failed, and the keys at hand, if any, do not have this `kid`.
         """
-        return self.key_at_hand(jwks_uri, kid) or _driven(self._search(jwks_uri, kid, siblings))
+        return self._key_at_hand(jwks_uri, kid) or _driven(self._search(jwks_uri, kid, siblings))
 
     async def key_async(self, jwks_uri: str, kid: str, siblings: Sequence[str] = ()) -> VerifyingKey:
         """As `key`, without holding the event loop or a thread while it waits. A cancelled caller cancels no fetch."""
-        key = self.key_at_hand(jwks_uri, kid)
+        key = self._key_at_hand(jwks_uri, kid)
         if key is not None:
             return key
         search = self._search(jwks_uri, kid, siblings)
@@ -174,11 +174,6 @@ class JwksCache:
                 await flight.wait_async(seconds)
         except StopIteration as found:
             return found.value  # type: ignore[no-any-return]
-
-    def key_at_hand(self, jwks_uri: str, kid: str) -> VerifyingKey | None:
-        """The key with this `kid` where it is known and fresh, else None: nothing is fetched, nobody is waited for."""
-        keys, since, until = self._sources[jwks_uri].held  # one read: the three belong together
-        return keys.by_kid.get(kid) if since <= self._clock() < until else None
 
     def prefetch(self, pools: Iterable[Sequence[str]]) -> None:
         """Fetch the keys of all these URIs side by side; of each pool's URIs one must have keys afterwards.
@@ -206,6 +201,10 @@ class JwksCache:
         raise TypeError("key caches do not pickle: build one per process")
 
     # The search for a key. It is a generator of flights to wait for, so that threads and tasks share every step of it.
+
+    def _key_at_hand(self, jwks_uri: str, kid: str) -> VerifyingKey | None:
+        keys, since, until = self._sources[jwks_uri].held  # one read: the three belong together
+        return keys.by_kid.get(kid) if since <= self._clock() < until else None
 
     def _search(self, jwks_uri: str, kid: str, siblings: Sequence[str]) -> _Search[VerifyingKey]:
         give_up_at = time.monotonic() + self._deadline

@@ -87,13 +87,10 @@ class KeySet(Mapping[str, VerifyingKey]):
     Source: RFC 7517 sections 4 and 5; RFC 7518 sections 3.3, 3.4 and 6.
     """
 
-    __slots__ = ("_algorithms", "by_kid")
-
-    by_kid: Mapping[str, VerifyingKey]
-    """The same, for the hot path: its `get` is C."""
+    __slots__ = ("_algorithms", "_keys")
 
     def __init__(self, keys: Mapping[str, VerifyingKey], algorithms: Collection[str]) -> None:
-        self.by_kid = MappingProxyType(dict(keys))
+        self._keys = MappingProxyType(dict(keys))
         self._algorithms = frozenset(algorithms)
 
     @classmethod
@@ -128,7 +125,7 @@ class KeySet(Mapping[str, VerifyingKey]):
         return cls({kid: key for kid, key in admitted.items() if kid not in ambiguous}, algorithms)
 
     def __getitem__(self, kid: str) -> VerifyingKey:
-        return self.by_kid[kid]
+        return self._keys[kid]
 
     @property
     def algorithms(self) -> frozenset[str]:
@@ -144,11 +141,16 @@ class KeySet(Mapping[str, VerifyingKey]):
         """The keys as a JWKS (RFC 7517 section 5), by `kid`: what `jwks=` takes, less what was skipped."""
         return {"keys": [self[kid].as_jwk(kid) for kid in sorted(self)]}
 
+    @property
+    def by_kid(self) -> Mapping[str, VerifyingKey]:
+        """The same keys in a map whose `get` is not written in Python: for the hot path."""
+        return self._keys
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self.by_kid)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self.by_kid)
+        return len(self._keys)
 
     def __repr__(self) -> str:
         return f"KeySet({len(self)} keys)"

@@ -354,8 +354,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         try:
             opened = self._opened(sealed)
             issuer, kid = opened[2], opened[3]
-            key = self._jwks.key_at_hand(issuer.jwks_uri, kid) or self._jwks.key(issuer.jwks_uri, kid, issuer.siblings)
-            return self._believed(opened, key)
+            return self._believed(opened, self._jwks.key(issuer.jwks_uri, kid, issuer.siblings))
         except CognitoVerifyError as error:
             sealed.raw = None  # the frames of an error that is kept would keep it
             return error.with_traceback(None)
@@ -364,10 +363,7 @@ class CognitoVerifier(Generic[TokenT_co]):
         try:
             opened = self._opened(sealed)
             issuer, kid = opened[2], opened[3]
-            key = self._jwks.key_at_hand(issuer.jwks_uri, kid)
-            if key is None:
-                key = await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings)
-            return self._believed(opened, key)
+            return self._believed(opened, await self._jwks.key_async(issuer.jwks_uri, kid, issuer.siblings))
         except CognitoVerifyError as error:
             sealed.raw = None  # the frames of an error that is kept would keep it
             return error.with_traceback(None)
