@@ -74,7 +74,7 @@ class CognitoMiddleware(BaseMiddlewareHandler[ApiGatewayResolver]):
 
     def _handled(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
         def values(name: str) -> list[str]:  # the event in no variable: a report with this frame's must not show it
-            return header_values(app.current_event.raw_event, name)
+            return list(dict.fromkeys(header_values(app.current_event.raw_event, name)))  # REST events hold all twice
 
         token = None
         if not self._gate.lets_pass(app.current_event.http_method, lambda name: any(values(name))):

@@ -125,6 +125,13 @@ def test_a_refusal_is_answered_as_everywhere(guards: Guards, kind: LambdaEventKi
     assert_refused(reply_of(app_of(guards, RESOLVERS[kind]).resolve(event, CONTEXT)), request_, guards)
 
 
+@pytest.mark.parametrize("kind", RESOLVERS)
+def test_a_token_may_be_as_long_as_the_verifier_says(guards: Guards, kind: LambdaEventKind) -> None:
+    raw = guards.pool.access_token("ada", groups=[f"group-{number:04}" for number in range(500)])
+    assert len(raw) > guards.verifier.max_token_bytes / 2  # the event of a REST API holds it twice
+    assert app_of(guards, RESOLVERS[kind]).resolve(event_of(kind, "/", bearer(raw)), CONTEXT)["statusCode"] == 200
+
+
 def test_a_refusal_has_the_resolvers_cors_headers(ask: Ask) -> None:
     reply = ask("/", [("Origin", ORIGIN)])
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, ORIGIN)
