@@ -7,15 +7,15 @@ a middleware of ours, which answers as every other integration does. Without tha
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import ContextVar
-from copy import copy
+from copy import deepcopy
 from typing import Any, Protocol
 
 from mcp.server.auth import provider
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.settings import AuthSettings
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, ValidationError
 
 from cognito_verify.answers import REFUSALS, answer_to, check_verifier, tell_refusal, token_in
 from cognito_verify.conversation import Message, Receive, Scope, Send, send_answer
@@ -36,6 +36,7 @@ __all__ = ["CognitoAccessToken", "CognitoRefusalMiddleware", "CognitoTokenVerifi
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MOST_KNOWN = 256  # tokens in the SDK's form; each some 3 KB
+_CHALLENGE_OF_THE_SDK = 'Bearer error="invalid_token", error_description="Authentication required"'
 _RESOURCE_METADATA = re.compile(r'resource_metadata="[^"]*"')
 
 
@@ -97,7 +98,8 @@ class CognitoTokenVerifier(provider.TokenVerifier):
 
         Raises:
             ConfigurationError: The verifier has several pools, of which the SDK can name one only; or neither the pool
-                nor the caller says this server's URL, or they differ.
+                nor the caller says this server's URL, or they differ; or it is none, or the resource is spelt in
+                another way than clients are told, so that none of their tokens would be for it.
 
         Source: RFC 9728 section 2; RFC 8707 section 2; "Authorization", Model Context Protocol.
         """
@@ -124,7 +126,15 @@ class CognitoTokenVerifier(provider.TokenVerifier):
             "required_scopes": sorted(wanted[0]) if len(wanted) == 1 else None,
             "validate_token_resource": pool.resource is not None,
         }
-        return AuthSettings.model_validate(settings)
+        try:
+            made = AuthSettings.model_validate(settings)
+        except ValidationError:
+            made = None
+        told = None if made is None else str(made.resource_server_url)
+        if made is None or (pool.resource is not None and told != url):
+            expected = "an https URL" if told is None else f"{told!r}, as clients are told"
+            raise ConfigurationError(f"auth_settings: expected the server's URL to be {expected}, found {shown(url)}")
+        return made
 
     async def verify_token(self, token: str) -> CognitoAccessToken | None:
         """The token as the SDK wants it, or None where it is refused.
@@ -155,7 +165,9 @@ class CognitoTokenVerifier(provider.TokenVerifier):
                 self._known.clear()
             known = self._known[verified.raw] = _known(verified, self.verifier.leeway)
         # A copy: the SDK decides by these fields, and whoever changes them must not change them for the next request.
-        return known.model_copy(update={name: copy(value) for name, value in known if isinstance(value, (list, dict))})
+        return known.model_copy(
+            update={name: deepcopy(value) for name, value in known if isinstance(value, (list, dict))}
+        )
 
 
 class CognitoRefusalMiddleware:
@@ -288,11 +300,11 @@ def _is_refusal_of_the_sdk(message: Message, scope: Scope) -> bool:
         message["type"] == "http.response.start"
         and message["status"] == 401
         and not isinstance(scope.get("user"), AuthenticatedUser)
-        and _header(message["headers"], b"www-authenticate").startswith("Bearer error=")
+        and _header(message.get("headers", ()), b"www-authenticate").startswith(_CHALLENGE_OF_THE_SDK)
     )
 
 
-def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
 
 

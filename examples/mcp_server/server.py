@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from cognito_verify import AccessToken, CognitoVerifier, UserPool
@@ -33,7 +34,11 @@ def application(pool: UserPool) -> Starlette:
         """What the caller has ordered."""
         return ", ".join(_ORDERS.get(token_of(ctx).username or "", ())) or "nothing"
 
-    app = mcp.streamable_http_app(host=urlsplit(pool.resource or "").hostname or "")  # by its name, or it answers 421
+    url = urlsplit(pool.resource or "")
+    security = TransportSecuritySettings(  # other names are answered with 421, pages from elsewhere with 403
+        allowed_hosts=[f"{url.hostname}", f"{url.hostname}:*"], allowed_origins=[f"{url.scheme}://{url.netloc}"]
+    )
+    app = mcp.streamable_http_app(transport_security=security)
     app.add_middleware(CognitoRefusalMiddleware, tokens)
     return app
 

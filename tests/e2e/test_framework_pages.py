@@ -44,7 +44,7 @@ CHANGES = {
     "powertools": FROM_ENV,
     "flask": "write `CognitoAuth(app, CognitoVerifier.from_env())` for `CognitoAuth(app)`, import `CognitoVerifier`",
     "django": "Write that in the place of the line above",
-    "mcp": '`host="127.0.0.1"`, and in the place of `pool = UserPool(...)`:',
+    "mcp": "Leave `transport_security=security` out",
 }
 
 
@@ -57,7 +57,7 @@ def changed(name: str, code: str, shown: str) -> str:
     if name == "django":
         return re.sub(r"^COGNITO_VERIFY = .*\n", lambda _: shown, code, flags=re.MULTILINE)
     if name == "mcp":
-        code = code.replace('host="mcp.example.com"', 'host="127.0.0.1"')
+        code = code.replace("(transport_security=security)", "()")
         return re.sub(r"^pool = .*\n", lambda _: shown, code, flags=re.MULTILINE)
     return re.sub(r"CognitoVerifier\(\"us-east-1_AbCdEfGhI\".*?\)", "CognitoVerifier.from_env()", code)
 

@@ -240,6 +240,55 @@ def test_what_the_sdk_refuses_by_itself_keeps_its_answer(guards: Guards) -> None
     assert (reply.status, reply.json["error"]) == (401, "invalid_token")
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://MCP.example.com/mcp", "'https://mcp.example.com/mcp', as clients are told"),
+        ("https://mcp.example.com:443/mcp", "'https://mcp.example.com/mcp', as clients are told"),
+        ("urn:mcp", "an https URL"),
+    ],
+)
+def test_a_server_whose_clients_would_ask_for_another_resource_is_not_set_up(
+    guards: Guards, url: str, told: str
+) -> None:
+    def of(resource: str) -> CognitoTokenVerifier:
+        pool = UserPool(guards.pool.user_pool_id, client_id="a", resource=resource, jwks=guards.pool.jwks)
+        return CognitoTokenVerifier(CognitoVerifier(pool, token_use="access"))
+
+    with pytest.raises(ConfigurationError) as refusal:
+        of(url).auth_settings()
+    assert str(refusal.value) == f"auth_settings: expected the server's URL to be {told}, found '{url}'"
+    assert str(of("https://mcp.example.com/mcp").auth_settings().resource_server_url) == "https://mcp.example.com/mcp"
+
+
+def test_where_no_resource_is_bound_the_servers_url_may_be_spelt_in_any_way(guards: Guards) -> None:
+    settings = CognitoTokenVerifier(guards.verifier).auth_settings(resource_server_url="https://MCP.example.com/mcp")
+    assert str(settings.resource_server_url) == "https://mcp.example.com/mcp"
+
+
+def test_what_a_route_of_the_application_refuses_keeps_its_answer(guards: Guards) -> None:
+    verifier = CognitoTokenVerifier(guards.verifier)
+
+    def answered(*headers: tuple[bytes, bytes], **start: Any) -> list[Any]:
+        async def app(_scope: Any, _receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 401, **start})
+            await send({"type": "http.response.body", "body": b"by the route"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        sent: list[Any] = []
+        scope = {"type": "http", "headers": [*headers]}
+        asyncio.run(CognitoRefusalMiddleware(app, verifier)(scope, None, send))  # type: ignore[arg-type]
+        return sent
+
+    own = b'Bearer error="invalid_token", error_description="the signature of the hook"'
+    assert answered(headers=[(b"www-authenticate", own)])[1]["body"] == b"by the route"
+    assert answered()[1]["body"] == b"by the route"  # an ASGI application need not give headers
+    sdks = b'Bearer error="invalid_token", error_description="Authentication required"'
+    assert json.loads(answered(headers=[(b"www-authenticate", sdks)])[1]["body"])["code"] == "missing_token"
+
+
 def test_only_scopes_that_are_all_needed_are_said_to_the_sdk(guards: Guards) -> None:
     def named(scopes: Any) -> object:
         verifier = CognitoTokenVerifier(guards.verifier, scopes=scopes)
@@ -289,11 +338,13 @@ def test_what_was_made_for_a_seen_token_is_kept_and_what_is_kept_is_bounded() ->
     async def verified(raw: str, times: int) -> list[CognitoAccessToken | None]:
         return [await verifier.verify_token(raw) for _ in range(times)]
 
-    first, again = asyncio.run(verified(pool.access_token("ada"), 2))
+    first, again = asyncio.run(verified(pool.access_token("ada", groups="staff"), 2))
     assert first is not None
     assert (first, first.verified) == (again, again and again.verified)
     first.scopes.append("orders/write")  # of one request
     first.subject = "bob"
+    if first.claims is not None:  # an early mcp 1 has none
+        first.claims["cognito:groups"].append("admin")
     assert asyncio.run(verified(first.token, 1)) == [again]
     tokens = [pool.access_token(f"user{number}") for number in range(256)]
     all_known = [asyncio.run(verified(raw, 1))[0] for raw in tokens]
