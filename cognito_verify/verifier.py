@@ -263,14 +263,9 @@ class CognitoVerifier(Generic[TokenT_co]):
         sealed = _Sealed(raw)
         del raw
         if self._observer is None:
-            token = self._granted(self._verdict(sealed), groups, scopes)
-            if self._checks:
-                self._run_checks(token)
-            return token
+            return self._granted(self._verdict(sealed), groups, scopes)
         with _observation(self._observer) as observation:
-            token = self._granted(_noted(self._verdict(sealed), observation), groups, scopes)
-            self._run_checks(token)
-            return token
+            return self._granted(_noted(self._verdict(sealed), observation), groups, scopes)
 
     async def verify_async(
         self, raw: str | None, *, groups: RequirementSource | None = None, scopes: RequirementSource | None = None
@@ -279,14 +274,9 @@ class CognitoVerifier(Generic[TokenT_co]):
         sealed = _Sealed(raw)
         del raw
         if self._observer is None:
-            token = self._granted(await self._verdict_async(sealed), groups, scopes)
-            if self._checks:
-                await self._run_checks_async(token)
-            return token
+            return await self._granted_async(await self._verdict_async(sealed), groups, scopes)
         with _observation(self._observer) as observation:
-            token = self._granted(_noted(await self._verdict_async(sealed), observation), groups, scopes)
-            await self._run_checks_async(token)
-            return token
+            return await self._granted_async(_noted(await self._verdict_async(sealed), observation), groups, scopes)
 
     def verify_within(self, observation: Observation, raw: str | None) -> TokenT_co:
         """As `verify`, for adapters: a part of a decision that they observe and tell of by themselves, once.
@@ -296,13 +286,9 @@ class CognitoVerifier(Generic[TokenT_co]):
         sealed = _Sealed(raw)
         del raw
         if self._observer is None or self._observer == observation.observer:
-            token = self._granted(_noted(self._verdict(sealed), observation), None, None)
-            self._run_checks(token)
-            return token
+            return self._granted(_noted(self._verdict(sealed), observation), None, None)
         with _observation(self._observer) as own:
-            token = self._granted(_noted(self._verdict(sealed), own, observation), None, None)
-            self._run_checks(token)
-            return token
+            return self._granted(_noted(self._verdict(sealed), own, observation), None, None)
 
     @property
     def observer(self) -> Observer | None:
@@ -425,6 +411,35 @@ class CognitoVerifier(Generic[TokenT_co]):
         groups: RequirementSource | None,
         scopes: RequirementSource | None,
     ) -> TokenT_co:
+        try:
+            token = self._checked_bearer(verdict, groups, scopes)
+        finally:
+            del verdict
+        for check in self._checks:
+            _check_answer(check, check(token))
+        return token
+
+    async def _granted_async(
+        self,
+        verdict: _Verdict | CognitoVerifyError,
+        groups: RequirementSource | None,
+        scopes: RequirementSource | None,
+    ) -> TokenT_co:
+        try:
+            token = self._checked_bearer(verdict, groups, scopes)
+        finally:
+            del verdict
+        for check in self._checks:
+            answer = check(token)
+            _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
+        return token
+
+    def _checked_bearer(
+        self,
+        verdict: _Verdict | CognitoVerifyError,
+        groups: RequirementSource | None,
+        scopes: RequirementSource | None,
+    ) -> TokenT_co:
         """`max_age`, scopes, groups: the verifier's own requirements and the call's."""
         needed = self._needed
         if groups is not None or scopes is not None:  # read first: a senseless one is our fault, whatever the token is
@@ -442,15 +457,6 @@ class CognitoVerifier(Generic[TokenT_co]):
         if needed is not _NOTHING_NEEDED:
             needed.check(verdict[1], verdict[2])
         return token
-
-    def _run_checks(self, token: AccessToken | IdToken) -> None:
-        for check in self._checks:
-            _check_answer(check, check(token))
-
-    async def _run_checks_async(self, token: AccessToken | IdToken) -> None:
-        for check in self._checks:
-            answer = check(token)
-            _check_answer(check, await answer if hasattr(answer, "__await__") else answer)
 
     def _expected_issuers(self) -> str:
         ids = sorted({pool.user_pool_id for pool in self._pools})
