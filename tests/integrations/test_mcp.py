@@ -58,7 +58,7 @@ def post(url: str, headers: Headers = ()) -> Reply:
     connection = HTTPConnection(parts.netloc, timeout=30)
     try:
         body = json.dumps(CALL).encode()
-        connection.putrequest("POST", parts.path)
+        connection.putrequest("POST", parts.path, skip_host="Host" in dict(headers))
         for name, value in (
             *headers,
             ("Content-Type", "application/json"),
@@ -453,3 +453,23 @@ def test_the_example_is_refused_then_let_in(capsys: pytest.CaptureFixture[str]) 
     assert without.startswith("without a token: 401 Bearer resource_metadata=")
     assert tokens_from.endswith("come from https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1")
     assert with_a_token == "with a token: difference engine"
+
+
+@pytest.mark.skipif(not IS_2, reason="the example is written for mcp 2")
+def test_the_example_answers_under_its_own_name_and_to_no_page_of_elsewhere() -> None:
+    from examples.mcp_server import local, server
+
+    kit = FakeUserPool()
+
+    def run(url: str) -> None:
+        sent = [*bearer(kit.access_token("ada", scopes=server.SCOPE, aud=url))]
+        own = url.removesuffix("/mcp")
+        let_in = post(url, [*sent, ("Origin", own)]).status
+        assert let_in not in (401, 403, 421)
+        assert post(url, [*sent, ("Host", "127.0.0.1")]).status == let_in  # without the port
+        assert post(url, [*sent, ("Origin", "https://evil.example")]).status == 403
+        assert post(url, [*sent, ("Host", "evil.example")]).status == 421
+
+    local.while_served(
+        lambda url: UserPool(kit.user_pool_id, client_id=kit.client_id, resource=url, jwks=kit.jwks), run
+    )
