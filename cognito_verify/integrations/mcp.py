@@ -129,11 +129,10 @@ class CognitoTokenVerifier(provider.TokenVerifier):
         try:
             made = AuthSettings.model_validate(settings)
         except ValidationError:
-            made = None
-        told = None if made is None else str(made.resource_server_url)
-        if made is None or (pool.resource is not None and told != url):
-            expected = "an https URL" if told is None else f"{told!r}, as clients are told"
-            raise ConfigurationError(f"auth_settings: expected the server's URL to be {expected}, found {shown(url)}")
+            raise ConfigurationError(f"auth_settings: expected this server's URL, found {shown(url)}") from None
+        told = str(made.resource_server_url)
+        if pool.resource not in (None, told):
+            raise ConfigurationError(f"auth_settings: expected {told!r}, as clients are told, found {shown(url)}")
         return made
 
     async def verify_token(self, token: str) -> CognitoAccessToken | None:

@@ -245,7 +245,7 @@ def test_what_the_sdk_refuses_by_itself_keeps_its_answer(guards: Guards) -> None
     [
         ("https://MCP.example.com/mcp", "'https://mcp.example.com/mcp', as clients are told"),
         ("https://mcp.example.com:443/mcp", "'https://mcp.example.com/mcp', as clients are told"),
-        ("urn:mcp", "an https URL"),
+        ("urn:mcp", "this server's URL"),
     ],
 )
 def test_a_server_whose_clients_would_ask_for_another_resource_is_not_set_up(
@@ -257,7 +257,7 @@ def test_a_server_whose_clients_would_ask_for_another_resource_is_not_set_up(
 
     with pytest.raises(ConfigurationError) as refusal:
         of(url).auth_settings()
-    assert str(refusal.value) == f"auth_settings: expected the server's URL to be {told}, found '{url}'"
+    assert str(refusal.value) == f"auth_settings: expected {told}, found '{url}'"
     assert str(of("https://mcp.example.com/mcp").auth_settings().resource_server_url) == "https://mcp.example.com/mcp"
 
 
