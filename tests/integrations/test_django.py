@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextvars import Context, copy_context
 from copy import copy, deepcopy
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,7 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.vary import vary_on_headers
 
 from cognito_verify import current_token
-from cognito_verify.errors import ConfigurationError
+from cognito_verify.errors import AccessDeniedError, ConfigurationError
 from cognito_verify.integrations.django.conf import configured
 from cognito_verify.integrations.django.decorators import require_token, token_not_required
 from cognito_verify.integrations.django.middleware import CognitoMiddleware
@@ -36,6 +37,10 @@ from cognito_verify.integrations.django.users import CognitoUser
 from cognito_verify.observer import FetchEvent, VerificationEvent
 from cognito_verify.testing import FakeUserPool
 from tests.integrations.django_project import MIDDLEWARE, middleware
+
+# isort: split
+# This wants Django to be set up, as the module above does.
+from django.contrib.auth.models import User
 
 
 @pytest.fixture
@@ -332,7 +337,13 @@ HOOKS = "tests.integrations.test_django"
 
 def user_of(token: Any) -> Any:
     """A hook, as if it had asked the database."""
-    users = {"ada": SimpleNamespace(username="ada", is_active=True), "bob": SimpleNamespace(is_active=False)}
+    users = {
+        "ada": SimpleNamespace(username="ada", is_authenticated=True),
+        "bob": SimpleNamespace(is_authenticated=True, is_active=False),
+        "dan": SimpleNamespace(is_authenticated=False),
+    }
+    if token.username == "mallory":
+        raise AccessDeniedError("banned")
     return users.get(token.username)
 
 
@@ -340,7 +351,22 @@ async def user_of_async(token: Any) -> Any:
     return user_of(token)
 
 
-@pytest.mark.parametrize("hook", [f"{HOOKS}.user_of", f"{HOOKS}.user_of_async", user_of])
+@wraps(user_of_async)
+def user_of_traced(token: Any) -> Any:
+    """A plain function around an async one, as a tracer's or a cache's."""
+    return user_of_async(token)
+
+
+class People:
+    """A hook that is an object."""
+
+    async def __call__(self, token: Any) -> Any:
+        return user_of(token)
+
+
+@pytest.mark.parametrize(
+    "hook", [f"{HOOKS}.user_of", f"{HOOKS}.user_of_async", user_of, user_of_traced, People(), partial(People())]
+)
 @pytest.mark.parametrize("path", ["/decorator/", "/async/", "/rest/"])
 def test_a_hook_maps_a_token_to_a_user(pool: FakeUserPool, hook: Any, path: str) -> None:
     told: list[str | None] = []
@@ -352,11 +378,26 @@ def test_a_hook_maps_a_token_to_a_user(pool: FakeUserPool, hook: Any, path: str)
     with override_settings(COGNITO_VERIFY=described(pool, USER_FROM_TOKEN=hook, OBSERVER=observe)):
         client = Client()
         assert client.get(path, HTTP_AUTHORIZATION=pool.access_token("ada")).json() == {"username": "ada"}
-        for name in ("bob", "eve"):  # who is not active, and whom nobody knows
+        for name in ("bob", "dan", "eve"):  # who is not active, or not authenticated, and whom nobody knows
             reply = client.get(path, HTTP_AUTHORIZATION=pool.access_token(name))
             assert (reply.status_code, reply.json()["code"]) == (401, "check_failed")
             assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]
-    assert told == [None, None, "check_failed", None, "check_failed"], told
+        reply = client.get(path, HTTP_AUTHORIZATION=pool.access_token("mallory"))
+        assert (reply.status_code, reply.json()["message"]) == (403, "banned")
+    assert told == [None, *[None, "check_failed"] * 3, None, "access_denied"], told
+
+
+@pytest.mark.parametrize("found", [False, "ada", User.objects.none(), 1])
+@pytest.mark.parametrize("path", ["/decorator/", "/async/", "/rest/"])
+def test_a_hook_that_finds_what_is_no_user_lets_nobody_in(pool: FakeUserPool, path: str, found: Any) -> None:
+    async def hook_async(_: object) -> Any:
+        return found
+
+    for hook in (lambda _: found, hook_async):
+        with override_settings(COGNITO_VERIFY=described(pool, USER_FROM_TOKEN=hook)):
+            expected = f"USER_FROM_TOKEN: expected a user, .* found {type(found).__name__}$"
+            with pytest.raises(ConfigurationError, match=expected):
+                Client().get(path, HTTP_AUTHORIZATION=pool.access_token("ada"))
 
 
 # Settings

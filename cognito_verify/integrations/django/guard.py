@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from inspect import isawaitable
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from cognito_verify.answers import Gate, LateGate, answer_to, tell_refusal
-from cognito_verify.errors import CheckFailedError, CognitoVerifyError
+from cognito_verify.answers import REFUSALS, Gate, LateGate, answer_to, tell_refusal
+from cognito_verify.errors import CheckFailedError, CognitoVerifyError, ConfigurationError
 from cognito_verify.integrations.django.conf import configured
 from cognito_verify.integrations.django.users import CognitoUser
 from cognito_verify.requirements import RequirementSource
@@ -81,13 +83,7 @@ async def admit_async(request: HttpRequest, asked: Asked) -> Token | None:
     """As `admit`, without a thread unless `USER_FROM_TOKEN` needs one."""
     token = request.cognito_token = await asked.gate().verified_async(authorization(request))
     if token is not None:
-        hook = configured().user_from_token
-        if hook is None:
-            user: Any = CognitoUser(token)
-        else:
-            ask = hook if iscoroutinefunction(hook) else sync_to_async(hook)
-            user = _active(await ask(token))
-        _say_who(request, user)
+        _say_who(request, await _user_of_async(token))
     return token
 
 
@@ -96,18 +92,45 @@ def user_of(token: Token) -> Any:
 
     Raises:
         CheckFailedError: It finds nobody, or a user who is not active.
+        ConfigurationError: It gives what is no user.
     """
     hook = configured().user_from_token
     if hook is None:
         return CognitoUser(token)
-    return _active((async_to_sync(hook) if iscoroutinefunction(hook) else hook)(token))
+    try:
+        found = hook(token)
+        return _active(async_to_sync(_awaited)(found) if isawaitable(found) else found)
+    except REFUSALS as error:
+        tell_refusal(configured().verifier.observer, error)
+        raise
+
+
+async def _user_of_async(token: Token) -> Any:
+    hook = configured().user_from_token
+    if hook is None:
+        return CognitoUser(token)
+    is_async = iscoroutinefunction(hook) or iscoroutinefunction(type(hook).__call__)
+    try:
+        found = await (hook if is_async else sync_to_async(hook))(token)
+        # a plain function around an async one, such as a tracer's, has given a coroutine
+        return _active(await found if isawaitable(found) else found)
+    except REFUSALS as error:
+        tell_refusal(configured().verifier.observer, error)
+        raise
+
+
+async def _awaited(found: Awaitable[Any]) -> Any:
+    return await found
 
 
 def _active(user: Any) -> Any:
-    if user is None or not getattr(user, "is_active", True):
-        error = CheckFailedError("user: expected an active user for this token, found none")
-        tell_refusal(configured().verifier.observer, error)
-        raise error
+    if user is not None and not hasattr(user, "is_authenticated"):  # False, a name, a query: not to be let in as a user
+        raise ConfigurationError(
+            "USER_FROM_TOKEN: expected a user, which has is_authenticated, or None for nobody, found "
+            f"{type(user).__name__}"
+        )
+    if user is None or not (user.is_authenticated and getattr(user, "is_active", True)):
+        raise CheckFailedError("user: expected an active user for this token, found none")
     return user
 
 
