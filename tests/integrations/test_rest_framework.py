@@ -362,6 +362,20 @@ def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None
 # Permissions
 
 
+class Suspended(HasGroups):
+    """What a project may make of ours."""
+
+    def __init__(self) -> None:
+        super().__init__("suspended")
+
+
+class Sales(HasToken):
+    """As above, of the permission without an argument."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return super().has_permission(request, view) and "sales" in request.auth.groups
+
+
 @pytest.mark.parametrize(
     ("permissions", "claims", "status"),
     [
@@ -383,6 +397,23 @@ def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None
         ([HasToken & ~HasGroups("suspended")], {"groups": "suspended"}, 403),
         ([~HasGroups("suspended")], {}, 200),
         ([~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([~~HasGroups("finance")], {"groups": "finance"}, 200),
+        ([~~HasGroups("finance")], {}, 403),
+        ([~~~HasGroups("suspended")], {}, 200),
+        ([~~~HasGroups("suspended")], {"groups": "suspended"}, 403),
+        ([Suspended], {"groups": "suspended"}, 200),
+        ([Suspended], {}, 403),
+        ([Suspended()], {"groups": "suspended"}, 200),
+        ([Suspended()], {}, 403),
+        ([~Suspended], {}, 200),
+        ([~Suspended], {"groups": "suspended"}, 403),
+        ([~Suspended()], {}, 200),
+        ([~~Suspended], {"groups": "suspended"}, 200),
+        ([~~Suspended], {}, 403),
+        ([~Suspended & HasGroups("finance")], {"groups": "finance"}, 200),
+        ([~Suspended & HasGroups("finance")], {}, 403),
+        ([~Sales], {}, 200),
+        ([~Sales], {"groups": "sales"}, 403),
         ([~HasScopes("orders/read")], {}, 200),
         ([~HasScopes("orders/read")], {"scopes": "orders/read"}, 403),
         ([IsAdminUser | ~HasGroups("suspended")], {}, 200),

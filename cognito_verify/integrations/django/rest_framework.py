@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -10,7 +11,14 @@ from typing import Any, NoReturn
 from django.core.signals import request_finished, request_started
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
-from rest_framework.permissions import AND, BasePermission, OperandHolder, OperationHolderMixin
+from rest_framework.permissions import (
+    AND,
+    NOT,
+    BasePermission,
+    OperandHolder,
+    OperationHolderMixin,
+    SingleOperandHolder,
+)
 from rest_framework.settings import api_settings
 
 from cognito_verify.answers import REFUSALS, answer_to, tell_refusal, token_in
@@ -132,8 +140,21 @@ class _Operands(_Combining, OperandHolder):
     """What the framework makes an `_And` of, once per request."""
 
 
+class _Without(_Operands):
+    """A token that `one` refuses: a stranger, whom it refuses as well, is not meant."""
+
+    def __init__(self, one: Any) -> None:
+        super().__init__(_And, HasToken, SingleOperandHolder(NOT, one))
+
+    def __invert__(self) -> Any:
+        return self.op2_class.op1_class  # the framework's own would be met by who has no token
+
+
 class _Kind(_Combining, type(BasePermission)):  # type: ignore[misc] # the framework's is private
-    """So that `HasToken` combines as it stands, which is a class and no object."""
+    """So that `HasToken` combines as it stands, which is a class and no object, and so do classes made of ours."""
+
+    def __invert__(self) -> Any:
+        return super().__invert__() if self is HasToken else _Without(self)
 
 
 class HasToken(BasePermission, metaclass=_Kind):
@@ -181,11 +202,10 @@ class _Has(_Combining, HasToken):
         self._required: Requirement = asked
 
     def __call__(self) -> _Has:
-        return type(self)(self._required)
+        return copy.copy(self)  # no new one: the constructor of a subclass may have other arguments
 
     def __invert__(self) -> Any:
-        """A token without these: a stranger, who has none of them either, is not meant."""
-        return HasToken & super().__invert__()
+        return _Without(self)
 
 
 class HasGroups(_Has):
