@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextvars import Context, copy_context
 from copy import copy, deepcopy
 from functools import partial, wraps
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import django
@@ -25,6 +28,7 @@ from django.template import Engine
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.debug import get_default_exception_reporter_filter
 from django.views.decorators.cache import cache_page
 from django.views.decorators.vary import vary_on_headers
 
@@ -155,6 +159,37 @@ def test_every_answer_where_a_token_is_asked_for_says_that_it_varies(pool: FakeU
     with middleware():
         assert found("/bare") == found("/bare-async") == guarded
         assert found("/open") == [(200, None)] * 6
+
+
+def test_an_error_report_as_the_manual_has_it_does_not_show_the_token(pool: FakeUserPool) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "django.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```python\n# mysite/reporting.py\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    reporting = ModuleType("reporting_of_the_manual")
+    exec(shown, reporting.__dict__)  # noqa: S102 - our own page
+
+    def view(_: HttpRequest) -> HttpResponse:
+        raise RuntimeError
+
+    urlconf = type("urlconf", (), {"urlpatterns": [urls.path("fails", require_token()(view))]})
+    raw = pool.access_token("ada")
+
+    def reported() -> str:
+        get_default_exception_reporter_filter.cache_clear()
+        with override_settings(DEBUG=True, ROOT_URLCONF=urlconf):
+            return (
+                Client(raise_request_exception=False).get("/fails", HTTP_AUTHORIZATION=f"Bearer {raw}").content.decode()
+            )
+
+    assert (raw in reported()) == (django.VERSION < (5, 2))
+    sys.modules[reporting.__name__] = reporting
+    try:
+        with override_settings(DEFAULT_EXCEPTION_REPORTER_FILTER=f"{reporting.__name__}.WithoutTokens"):
+            report = reported()
+    finally:
+        del sys.modules[reporting.__name__]
+        get_default_exception_reporter_filter.cache_clear()
+    assert "HTTP_AUTHORIZATION" in report
+    assert raw not in report
 
 
 def test_csrf_protection_stays_as_it_is(pool: FakeUserPool) -> None:
