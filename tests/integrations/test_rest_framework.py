@@ -31,13 +31,16 @@ from tests.integrations.refusals import who
 # What follows wants Django to be set up, as the module above does.
 from django.contrib.auth.models import AnonymousUser, User
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.views import SpectacularAPIView
 from openapi_spec_validator import validate
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
@@ -357,6 +360,55 @@ def test_the_observer_is_told_of_every_decision_once(pool: FakeUserPool) -> None
         reply_of([HasGroups("finance")], pool.access_token("ada"))
         reply_of([HasGroups("finance") | IsAuthenticated], pool.access_token("ada"))
     assert told[4:] == [None, "missing_group", None]
+
+
+def test_the_observer_hears_nothing_of_what_the_framework_asks_about_requests_that_nobody_made(
+    pool: FakeUserPool,
+) -> None:
+    told: list[str | None] = []
+
+    def observe(event: VerificationEvent | FetchEvent) -> None:
+        assert isinstance(event, VerificationEvent)
+        told.append(event.code)
+
+    class Orders(GenericAPIView[Any]):
+        serializer_class = Serializer
+
+        def get_permissions(self) -> Any:
+            if self.request.method == "POST":
+                return [(HasGroups("finance") & HasScopes("orders/write"))()]
+            return [HasToken()]
+
+        def get(self, request: Any) -> Response:
+            del request
+            return Response("orders")
+
+        post = get
+
+    urlconf = type("urls", (), {})
+    urlconf.urlpatterns = [  # type: ignore[attr-defined]
+        path("orders", Orders.as_view()),
+        path("schema", SpectacularAPIView.as_view(serve_public=False, urlconf=urlconf)),
+    ]
+    templates = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+    ada = {"HTTP_AUTHORIZATION": f"Bearer {pool.access_token('ada')}"}
+    with override_settings(
+        COGNITO_VERIFY=described(pool, OBSERVER=observe),
+        ROOT_URLCONF=urlconf,
+        STATIC_URL="/static/",
+        TEMPLATES=templates,
+    ):
+        page = Client().get("/orders", HTTP_ACCEPT="text/html", **ada)
+        assert b"<html" in page.content
+        options = Client().options("/orders", **ada).json()
+        assert "actions" not in options
+        schema = Client().get("/schema", HTTP_ACCEPT="application/json", **ada).json()
+        assert list(schema["paths"]["/orders"]) == ["get"]
+        assert told == [None] * 3
+        refused = Client().post("/orders", HTTP_ACCEPT="text/html", **ada)
+        assert refused.status_code == 403
+        assert b"missing_group" in refused.content
+        assert told[3:] == [None, "missing_group"]
 
 
 # Permissions

@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from django.core.signals import request_finished, request_started
 from rest_framework.authentication import BaseAuthentication
@@ -99,8 +99,14 @@ def is_second_by_default() -> bool:
     return True in are_ours and not are_ours[0]
 
 
-# What refused this request, and what was refused. Not in the permissions themselves: one may serve several requests.
-_refusing: ContextVar[tuple[object, CognitoVerifyError] | None] = ContextVar("cognito_verify_refusing", default=None)
+class _Refusing(NamedTuple):
+    by: object
+    refusal: CognitoVerifyError
+    is_answer: bool
+
+
+# What refused this request. Not in the permissions themselves: one may serve several requests.
+_refusing: ContextVar[_Refusing | None] = ContextVar("cognito_verify_refusing", default=None)
 _refusing_of_two: ContextVar[tuple[object, Any] | None] = ContextVar("cognito_verify_refusing_of_two", default=None)
 
 
@@ -160,12 +166,12 @@ class _Kind(_Combining, type(BasePermission)):  # type: ignore[misc] # the frame
 class HasToken(BasePermission, metaclass=_Kind):
     """The request has a verified token. As `IsAuthenticated`, with the answer of this library where there is none."""
 
-    def has_permission(self, request: Any, view: Any) -> bool:  # noqa: ARG002 - the framework's signature
+    def has_permission(self, request: Any, view: Any) -> bool:
         """Whether the token is there, and has what is asked for."""
         try:
             self._check(_token_of(request))
         except REFUSALS as error:
-            _refusing.set((self, error.with_traceback(None)))
+            _refusing.set(_Refusing(self, error.with_traceback(None), _is_handled(request, view)))
             return False
         return True
 
@@ -180,11 +186,12 @@ class HasToken(BasePermission, metaclass=_Kind):
         So a permission that is part of a larger one, by `|` or `~`, says no and raises nothing; one that decides by
         itself raises what has the status, the challenge and the body of the refusal.
         """
-        one, refusal = _refusing.get() or (None, None)
-        if one is not self or refusal is None:
+        found = _refusing.get()
+        if found is None or found.by is not self:
             raise AttributeError("message: nothing was refused")
-        tell_refusal(configured().verifier.observer, refusal)
-        raise _refused(refusal)
+        if found.is_answer:
+            tell_refusal(configured().verifier.observer, found.refusal)
+        raise _refused(found.refusal)
 
     def _check(self, token: AccessToken | IdToken) -> None:
         """Whatever a token must have besides being there."""
@@ -282,6 +289,15 @@ def _vary(request: Any) -> None:
     headers = getattr(getattr(request, "parser_context", {}).get("view"), "headers", None)
     if headers is not None:
         headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary")]), "Authorization"])
+
+
+def _is_handled(request: Any, view: Any) -> bool:
+    """Whether the view answers this very request.
+
+    For its HTML page, its answer to `OPTIONS` and a schema the framework asks what other requests would be told: copies
+    of this one with a method of their own, and views that are not called.
+    """
+    return hasattr(view, "headers") and "method" not in vars(request)
 
 
 def _token_of(request: Any) -> AccessToken | IdToken:
