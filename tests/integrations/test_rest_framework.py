@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Iterator
 from contextvars import copy_context
@@ -165,6 +166,17 @@ def test_a_token_counts_before_a_session_where_its_class_stands_first(pool: Fake
     assert reply_of([HasToken], pool.access_token("ada"), **first).data["user"] == "ada"
     assert reply_of([IsAuthenticated], **first).data["user"] == "of the session"
     assert reply_of([IsAuthenticated], forged, **first).status_code == 401
+
+
+def test_a_session_beside_a_token_is_no_user_of_djangos_request_either(pool: FakeUserPool) -> None:
+    async def of_the_session() -> str:
+        return "of the session"
+
+    for raw, name in ((pool.access_token("ada"), "ada"), (None, "of the session")):
+        request = request_with(raw)
+        request.user, request.auser = User(username="of the session"), of_the_session
+        view_of([AllowAny], authentication_classes=[CognitoAuthentication, Session])(request)
+        assert [str(request.user), str(asyncio.run(request.auser()))] == [name, name]
 
 
 OURS = django_project.AUTHENTICATION

@@ -24,6 +24,7 @@ __all__ = [
     "admit_async",
     "authorization",
     "refuse",
+    "say_who",
     "user_of",
     "varied",
 ]
@@ -75,7 +76,7 @@ def admit(request: HttpRequest, asked: Asked) -> Token | None:
     """
     token = request.cognito_token = asked.gate().verified(authorization(request))
     if token is not None:
-        _say_who(request, user_of(token))
+        say_who(request, user_of(token))
     return token
 
 
@@ -83,7 +84,7 @@ async def admit_async(request: HttpRequest, asked: Asked) -> Token | None:
     """As `admit`, without a thread unless `USER_FROM_TOKEN` needs one."""
     token = request.cognito_token = await asked.gate().verified_async(authorization(request))
     if token is not None:
-        _say_who(request, await _user_of_async(token))
+        say_who(request, await _user_of_async(token))
     return token
 
 
@@ -134,7 +135,7 @@ def _active(user: Any) -> Any:
     return user
 
 
-def _say_who(request: HttpRequest, user: Any) -> None:
+def say_who(request: HttpRequest, user: Any) -> None:
     """In the place of the session's user: a view must not act for another one than the token's."""
 
     async def auser() -> Any:

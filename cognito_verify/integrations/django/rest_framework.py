@@ -39,7 +39,7 @@ from cognito_verify.errors import (
     shown,
 )
 from cognito_verify.integrations.django.conf import configured
-from cognito_verify.integrations.django.guard import authorization, user_of
+from cognito_verify.integrations.django.guard import authorization, say_who, user_of
 from cognito_verify.requirements import Requirement, RequirementSource, requirement
 from cognito_verify.tokens import AccessToken, IdToken
 
@@ -86,6 +86,9 @@ class CognitoAuthentication(BaseAuthentication):
         except REFUSALS as error:
             raise _refused(error) from None
         set_current_token(token)
+        say_who(
+            getattr(request, "_request", request), user
+        )  # to Django's the framework says `user` alone
         return user, token
 
     def authenticate_header(self, request: Any) -> str:  # noqa: ARG002 - the framework's signature
