@@ -192,6 +192,24 @@ def test_an_error_report_as_the_manual_has_it_does_not_show_the_token(pool: Fake
     assert raw not in report
 
 
+@pytest.mark.parametrize("path", ["nothing", "nothing-async"])
+def test_a_view_without_an_answer_is_named_by_djangos_own_error(pool: FakeUserPool, path: str) -> None:
+    @require_token()
+    def forgetful(_: HttpRequest) -> None:
+        return None
+
+    @require_token()
+    async def forgetful_async(_: HttpRequest) -> None:
+        return None
+
+    patterns = [urls.path("nothing", forgetful), urls.path("nothing-async", forgetful_async)]
+    with (
+        override_settings(ROOT_URLCONF=type("urlconf", (), {"urlpatterns": patterns})),
+        pytest.raises(ValueError, match=r"forgetful.* didn't return an HttpResponse object"),
+    ):
+        Client().get(f"/{path}", HTTP_AUTHORIZATION=pool.access_token("ada"))
+
+
 def test_csrf_protection_stays_as_it_is(pool: FakeUserPool) -> None:
     headers = {"HTTP_AUTHORIZATION": f"Bearer {pool.access_token('ada')}"}
     with override_settings(MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"]):
@@ -472,6 +490,12 @@ def test_a_project_needs_no_rest_framework_nor_drf_spectacular(absent: list[str]
         ({"TOKEN_USE": "both"}, "E003", "TOKEN_USE: expected 'access', 'id'", ""),
         ({"GROUPS": []}, "E003", "GROUPS: expected at least one name", ""),
         ({"CHECKS": 5}, "E003", "CHECKS: expected callables", ""),
+        (
+            {"CHECKS": "a.check"},
+            "E003",
+            "CHECKS: expected a list of callables",
+            'Write it in a list: "CHECKS": [\'a.ch',
+        ),
         ({"LEEWAY": "5"}, "E003", "LEEWAY: expected seconds", ""),
         ({"CHECKS": ["nowhere.check"]}, "E004", "CHECKS: No module named 'nowhere'", "Expected the dotted path"),
         ({"OBSERVER": "observer"}, "E004", "OBSERVER: observer doesn't look like a module path", "Expected"),

@@ -192,6 +192,7 @@ OTHERS = "rest_framework.authentication.SessionAuthentication"
         ([], []),
         ([OTHERS, OURS], ["cognito_verify.W002"]),
         ([OTHERS, f"{__name__}.Derived"], ["cognito_verify.W002"]),
+        ([f"{__name__}.described", OURS], ["cognito_verify.W002"]),  # no class: the framework calls it
     ],
 )
 def test_a_system_check_finds_another_authentication_before_ours(

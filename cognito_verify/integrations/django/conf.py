@@ -72,8 +72,14 @@ def configured() -> Configured:
         if name not in given:
             raise WrongSettingError(f"{NAME}: {name}: expected a value, found nothing", hint=_EXAMPLE)
     options = {_OPTIONS[name]: given[name] for name in given if name in _OPTIONS}
-    if isinstance(options.get("checks"), (list, tuple)):
-        options["checks"] = [_imported("CHECKS", check) for check in options["checks"]]
+    found = options.get("checks")
+    if isinstance(found, str):
+        raise WrongSettingError(
+            f"{NAME}: CHECKS: expected a list of callables, or of their dotted paths, found {shown(found)}",
+            hint=f'Write it in a list: "CHECKS": [{shown(found)}].',
+        )
+    if isinstance(found, (list, tuple)):
+        options["checks"] = [_imported("CHECKS", check) for check in found]
     if "observer" in options:
         options["observer"] = _imported("OBSERVER", options["observer"])
     hook = _imported(_HOOK, given.get(_HOOK))

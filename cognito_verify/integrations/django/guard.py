@@ -154,6 +154,8 @@ def refuse(error: CognitoVerifyError) -> HttpResponse:
 
 def varied(response: Any) -> Any:
     """Django's own cache keeps answers by URL and what `Vary` names: one bearer's must not be served to another."""
+    if not hasattr(response, "has_header"):  # None, say: Django's own error names the view
+        return response
     if response.has_header("Vary"):
         patch_vary_headers(response, ("Authorization",))
     else:  # the usual case, without taking a header apart

@@ -86,9 +86,7 @@ class CognitoAuthentication(BaseAuthentication):
         except REFUSALS as error:
             raise _refused(error) from None
         set_current_token(token)
-        say_who(
-            getattr(request, "_request", request), user
-        )  # to Django's the framework says `user` alone
+        say_who(getattr(request, "_request", request), user)  # to Django's the framework says `user` alone
         return user, token
 
     def authenticate_header(self, request: Any) -> str:  # noqa: ARG002 - the framework's signature
@@ -98,7 +96,8 @@ class CognitoAuthentication(BaseAuthentication):
 
 def is_second_by_default() -> bool:
     """Whether the settings of the framework have another authentication class before ours."""
-    are_ours = [issubclass(one, CognitoAuthentication) for one in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+    found = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    are_ours = [isinstance(one, type) and issubclass(one, CognitoAuthentication) for one in found]
     return True in are_ours and not are_ours[0]
 
 
