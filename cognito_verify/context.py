@@ -29,7 +29,8 @@ client can write there."""
 def current_token() -> AccessToken | IdToken | None:
     """The verified token of the request that is being handled, or None outside of one. Adapters set it.
 
-    Tasks and threads that a request starts have its token until the request ends, and none from then on.
+    Tasks that a request starts have its token until the request ends, and none from then on; so has what
+    `asyncio.to_thread` or asgiref's `sync_to_async` calls. A `threading.Thread`, or one of a pool, has none.
     """
     found = _current.get()
     return None if found is None else found.token

@@ -19,12 +19,14 @@ import django
 import pytest
 from django import urls
 from django.apps import apps
+from django.contrib.auth import decorators as auth_decorators
 from django.contrib.auth.context_processors import PermWrapper
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import Context as TemplateContext
 from django.template import Engine
+from django.template.response import SimpleTemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, modify_settings, override_settings
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -83,6 +85,26 @@ def test_an_optional_token_may_be_absent_and_leaves_the_sessions_user(pool: Fake
     assert reply(None) == b"of the session None"
     assert reply(pool.access_token("ada")) == b"ada ada"
     assert b"token_expired" in reply(pool.expired())
+    assert b"missing_token" in view(request_with(HTTP_AUTHORIZATION="Basic YWRhOmxvdmVsYWNl")).content
+
+
+def test_a_template_is_rendered_when_the_decorated_view_is_over_and_within_the_middleware(pool: FakeUserPool) -> None:
+    class Late(SimpleTemplateResponse):
+        @property
+        def rendered_content(self) -> str:
+            return str(current_token() and self._request.cognito_token is current_token())
+
+    def view(request: Any) -> HttpResponse:
+        response = Late("any.html")
+        response._request = request
+        return response
+
+    patterns = [urls.path("bare", view), urls.path("decorated", require_token()(view))]
+    raw = pool.access_token("ada")
+    with override_settings(ROOT_URLCONF=type("urlconf", (), {"urlpatterns": patterns})):
+        assert Client().get("/decorated", HTTP_AUTHORIZATION=raw).content == b"None"
+        with middleware():
+            assert Client().get("/bare", HTTP_AUTHORIZATION=raw).content == b"True"
 
 
 def test_an_optional_token_of_an_async_view_may_be_absent(pool: FakeUserPool) -> None:
@@ -356,6 +378,9 @@ def test_where_django_asks_for_a_login_a_view_that_asks_for_a_token_needs_none(p
     def anybody(_: HttpRequest) -> JsonResponse:
         raise AssertionError
 
+    def whose_or_nobody(request: Any) -> HttpResponse:
+        return HttpResponse(request.cognito_token.username if request.cognito_token else "nobody")
+
     views: dict[str, Any] = {
         "token": whose,
         "async": asynchronous,
@@ -363,6 +388,7 @@ def test_where_django_asks_for_a_login_a_view_that_asks_for_a_token_needs_none(p
             type("Whose", (View,), {"get": lambda _self, request: JsonResponse({"user": str(request.user)})})
         ).as_view(),
         "optional": require_token(optional=True)(anybody),
+        "open": require_token(optional=True)(auth_decorators.login_not_required(whose_or_nobody)),
     }
     urlpatterns = [urls.path(name, view) for name, view in views.items()]
     required = ["django.contrib.auth.middleware.LoginRequiredMiddleware"]
@@ -377,7 +403,11 @@ def test_where_django_asks_for_a_login_a_view_that_asks_for_a_token_needs_none(p
             answer = Client().get(f"/{name}", HTTP_AUTHORIZATION=pool.access_token("ada"))
             assert (answer.status_code, answer.json()["user"]) == (200, "ada")
             assert Client().get(f"/{name}").status_code == 401
-        assert Client().get("/optional").status_code == 302  # who may come without a token needs the login
+        raw = pool.access_token("ada")
+        found = [Client().get("/optional", **headers).status_code for headers in ({}, {"HTTP_AUTHORIZATION": raw})]
+        assert found == [302, 302]  # who may come without a token needs the login, whatever comes
+        assert Client().get("/open").content == b"nobody"
+        assert Client().get("/open", HTTP_AUTHORIZATION=raw).content == b"ada"
 
 
 def test_a_machine_goes_by_its_sub(pool: FakeUserPool) -> None:

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, assert_type
 
 import pytest
-from flask import Blueprint, Flask, Response, abort, stream_with_context
+from flask import Blueprint, Flask, Response, abort, copy_current_request_context, stream_with_context
 from flask.views import MethodView
 from werkzeug.exceptions import HTTPException
 
@@ -170,6 +170,8 @@ def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
     assert reply_of(app).json == {"username": None}
     assert reply_of(app, guards.pool.access_token("ada")).json == {"username": "ada"}
     assert reply_of(app, guards.pool.expired()).json["code"] == "token_expired"
+    basic = app.test_client().get("/", headers={"Authorization": "Basic YWRhOmxvdmVsYWNl"})
+    assert basic.get_json()["code"] == "missing_token"
     assert reply_of(app, path="/none").json == {"token": None}
 
 
@@ -192,6 +194,24 @@ def test_an_answer_that_streams_with_its_context_has_the_token(guards: Guards) -
         return Response(stream_with_context(str(auth.token.username) for _ in range(2)))
 
     assert reply_of(app, guards.pool.access_token("ada")).body == b"adaada"
+
+
+def test_a_thread_with_a_copied_request_has_its_token_and_no_current_one(guards: Guards) -> None:
+    app, seen = Flask(__name__), list[tuple[Any, Any]]()
+    auth = CognitoAuth(app, guards.verifier)
+
+    @app.get("/")
+    @auth.required()
+    def view() -> str:
+        with ThreadPoolExecutor() as threads:
+            seen.append(threads.submit(copy_current_request_context(lambda: (auth.token, current_token()))).result())
+        seen.append((auth.token, current_token()))
+        return ""
+
+    assert reply_of(app, guards.pool.access_token("ada")).status == 200
+    (of_thread, of_view) = seen
+    assert of_view == (token := of_thread[0], token)
+    assert (token.username, of_thread[1]) == ("ada", None)
 
 
 def test_what_flask_runs_around_a_view_has_the_current_token(guards: Guards) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
@@ -119,6 +120,20 @@ def test_the_token_is_there_while_an_answer_is_made_piece_by_piece_and_not_betwe
     assert (left, current_token()) == (["ada"], None)
     _, answer = answer_of(CognitoMiddleware(stream, guards.verifier), raw)
     assert list(answer) == [b"ada", b"ada"]
+
+
+def test_a_copy_of_the_context_has_the_token_until_the_application_returns(guards: Guards) -> None:
+    copies: list[Context] = []
+    seen: list[object] = []
+
+    def stream(_: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        copies.append(copy_context())
+        seen.append(copies[0].run(who))
+        return (str(copies[0].run(who)["username"]).encode() for _number in range(1))
+
+    _, answer = answer_of(CognitoMiddleware(stream, guards.verifier), guards.pool.access_token("ada"))
+    assert (seen, list(answer)) == ([{"username": "ada"}], [b"None"])
 
 
 def test_an_answer_that_is_complete_or_a_file_is_handed_on_as_it_is(guards: Guards) -> None:
