@@ -223,7 +223,11 @@ def _withhold_offer(scope: Scope, token: AccessToken | IdToken | None) -> None:
     offered = tokens_offered(scope.get("subprotocols") or ())
     if offered:
         scope["subprotocols"] = [name for name in scope["subprotocols"] if name not in offered]
-        scope["headers"] = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
+        left = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
+        if isinstance(scope["headers"], list):  # `websocket.headers`, which FastAPI has read already, shares it
+            scope["headers"][:] = left
+        else:
+            scope["headers"] = left
         scope[TOKEN_BESIDE_REQUEST] = token  # for another dependency of the same request
 
 

@@ -157,12 +157,12 @@ def test_a_websocket_that_a_middleware_has_let_in_is_verified_anew_by_the_depend
         token: Annotated[AccessToken, Security(CognitoBearer(guards.verifier, groups="finance"))],
     ) -> None:
         await websocket.accept()
-        await websocket.send_text(str(token.username))
+        await websocket.send_json([token.username, websocket.headers.get("sec-websocket-protocol")])
 
     with served_by_uvicorn(CognitoMiddleware(app, guards.verifier)) as url:
         good = guards.pool.access_token("ada", groups="finance")
         with connect(ws(url), proxy=None, subprotocols=["bearer", good]) as socket:  # type: ignore[list-item]
-            assert socket.recv() == "ada"
+            assert json.loads(socket.recv()) == ["ada", None]
         bad: Any = ["bearer", guards.pool.access_token("ada")]
         with pytest.raises(InvalidStatus) as refusal:
             connect(ws(url), proxy=None, subprotocols=bad)
@@ -330,13 +330,21 @@ def test_an_endpoint_does_not_see_the_token_that_a_websocket_offered(guards: Gua
         token: Annotated[AccessToken, Security(CognitoBearer(guards.verifier, groups="finance"))],
     ) -> None:
         await websocket.accept(subprotocol=websocket.scope["subprotocols"][-1])
-        seen = [token.username, [name for name, _ in websocket.scope["headers"] if b"protocol" in name]]
-        await websocket.send_json(seen)
+        raw = [name for name, _ in websocket.scope["headers"] if b"protocol" in name]
+        await websocket.send_json([token.username, raw, websocket.headers.get("sec-websocket-protocol")])
 
     with served_by_uvicorn(app) as url:
         offered: Any = ["bearer", guards.pool.access_token("ada", groups="finance")]
         with connect(ws(url), proxy=None, subprotocols=offered) as socket:
-            assert (json.loads(socket.recv()), socket.subprotocol) == (["ada", []], "bearer")
+            assert (json.loads(socket.recv()), socket.subprotocol) == (["ada", [], None], "bearer")
+
+
+def test_nor_does_it_where_the_headers_cannot_be_changed_in_place(guards: Guards) -> None:
+    cognito, raw = CognitoBearer(guards.verifier), guards.pool.access_token("ada")
+    headers = ((b"host", b"api.example"), (b"sec-websocket-protocol", f"bearer, {raw}".encode()))
+    scope = {"type": "websocket", "headers": headers, "subprotocols": ["bearer", raw]}
+    asyncio.run(cognito(HTTPConnection(scope), SecurityScopes()))
+    assert (scope["headers"], scope["subprotocols"]) == ([(b"host", b"api.example")], ["bearer"])
 
 
 @pytest.mark.parametrize("request_", [one for one in REFUSED if one.name != "two-headers"], ids=str)

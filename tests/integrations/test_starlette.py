@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -115,8 +115,13 @@ def test_an_application_does_not_see_the_token_that_a_websocket_offered(guards: 
         routes=[WebSocketRoute("/", chat)],
         middleware=[Middleware(CognitoAuthenticationMiddleware, verifier=guards.verifier)],
     )
-    for app in (inner, CognitoAuthenticationMiddleware(inner, guards.verifier)):  # what offered it is verified anew
-        with served_by_uvicorn(app) as url:
+
+    async def reader(scope: Any, receive: Any, send: Any) -> None:
+        assert "sec-websocket-protocol" in HTTPConnection(scope).headers  # which Starlette keeps
+        await inner(scope, receive, send)
+
+    for app in (inner, CognitoAuthenticationMiddleware(inner, guards.verifier), reader):  # the second verifies it anew
+        with served_by_uvicorn(app, lifespan="off") as url:
             offered: Any = ["chat", "bearer", guards.pool.access_token("ada")]
             with connect(url.replace("http", "ws"), proxy=None, subprotocols=offered) as socket:
                 assert (json.loads(socket.recv()), socket.subprotocol) == ([["chat"], False], "bearer")
