@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException, Security, WebSocketException
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.openapi.models import HTTPBearer, OAuth2, OAuthFlowAuthorizationCode, OAuthFlows
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -153,7 +154,9 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
             # 80 us, for FastAPI then enters and leaves two exit stacks and a context manager: half of what a whole
             # request takes.
             end_of_endpoint = connection.scope.get("fastapi_function_astack")
-            if end_of_endpoint is not None:
+            # Front-ends have one too, and send their files before it closes: they are no such route.
+            is_endpoint = isinstance(connection.scope.get("route"), (APIRoute, APIWebSocketRoute))
+            if end_of_endpoint is not None and is_endpoint:
                 end_of_endpoint.enter_context(token_in_context(token))
             return token
         raise refusal  # out here: it has no context, whose traceback would go on and on

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, assert_type
 
 import fastapi
@@ -11,8 +12,10 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, Security, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.security import SecurityScopes
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -111,6 +114,27 @@ def test_the_next_request_of_a_connection_has_no_token_of_the_one_before(url: st
     """uvicorn starts it in the other's context, while the other streams or has background tasks."""
     answers = pipelined(url, ("/stream", bearer(guards.pool.access_token("ada"))), ("/late", []))
     assert answers.endswith(b"[null,null]")
+
+
+@pytest.mark.skipif(not hasattr(FastAPI, "frontend"), reason="a FastAPI that serves no front-ends")
+@pytest.mark.parametrize("mounted", [False, True])
+def test_the_next_request_has_no_token_of_the_front_end_before(guards: Guards, tmp_path: Path, mounted: bool) -> None:
+    """FastAPI sends its files before it closes what it would close behind an endpoint."""
+    (tmp_path / "index.html").write_text("hello")
+    app, router = FastAPI(), APIRouter(dependencies=[Security(CognitoBearer(guards.verifier))])
+    router.frontend("/site", directory=tmp_path)
+    app.include_router(router)
+
+    @app.get("/open")
+    async def open_to_all() -> str | None:
+        return who()["username"]
+
+    path = "/in" if mounted else ""
+    with served_by_uvicorn(Starlette(routes=[Mount("/in", app)]) if mounted else app, http="h11") as url:
+        assert ask(f"{url}{path}/site/index.html").status == 401
+        good = bearer(guards.pool.access_token("ada"))
+        answers = pipelined(url, (f"{path}/site/index.html", good), (f"{path}/open", []))
+    assert (answers.count(b"HTTP/1.1 200 OK"), answers.endswith(b"null")) == (2, True)
 
 
 def test_what_an_endpoint_started_has_no_token_once_the_request_is_over(guards: Guards) -> None:
