@@ -42,8 +42,8 @@ def credentials(scope: Scope) -> list[str]:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     if values or scope["type"] != "websocket":
         return values
-    token: AccessToken | IdToken | None = scope.get(TOKEN_BESIDE_REQUEST)
-    return tokens_offered(scope.get("subprotocols") or ()) or ([] if token is None else [token.raw])
+    token: AccessToken | IdToken | None = scope.get(TOKEN_BESIDE_REQUEST)  # then what follows `bearer` now is no token
+    return tokens_offered(scope.get("subprotocols") or ()) if token is None else [token.raw]
 
 
 async def send_answer(answer: Answer, send: Send, *, kind: str = "http") -> None:

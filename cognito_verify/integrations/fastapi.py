@@ -224,7 +224,7 @@ async def _answer(_: Request, error: CognitoHTTPException) -> Response:
 def _withhold_offer(scope: Scope, token: AccessToken | IdToken | None) -> None:
     """An endpoint must not choose the token for its WebSocket's subprotocol: the answer would send it back."""
     offered = tokens_offered(scope.get("subprotocols") or ())
-    if offered:
+    if offered and TOKEN_BESIDE_REQUEST not in scope:  # where it is, this was done, and no token follows `bearer`
         scope["subprotocols"] = [name for name in scope["subprotocols"] if name not in offered]
         left = [header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"]
         if isinstance(scope["headers"], list):  # `websocket.headers`, which FastAPI has read already, shares it

@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from cognito_verify import current_token
+from cognito_verify.context import TOKEN_BESIDE_REQUEST
 from cognito_verify.conversation import Message, Receive, Scope, Send
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.integrations.asgi import ASGIApp, CognitoMiddleware
@@ -266,6 +267,16 @@ def test_a_token_that_a_browser_offers_is_refused_likewise(url: str, guards: Gua
         with pytest.raises(InvalidStatus) as refusal:
             opened(url, subprotocols=offered)
         assert code in (refusal.value.response.body or b"")
+
+
+def test_nothing_that_a_client_sends_stands_where_a_middleware_leaves_its_token(url: str, guards: Guards) -> None:
+    path, raw = f"/?{TOKEN_BESIDE_REQUEST}=x", guards.pool.access_token("ada")
+    headers = {TOKEN_BESIDE_REQUEST: "x", "Cookie": f"{TOKEN_BESIDE_REQUEST}=x"}
+    with pytest.raises(InvalidStatus) as refusal:
+        opened(url, path, additional_headers=headers)
+    assert b"missing_token" in (refusal.value.response.body or b"")
+    with opened(url, path, additional_headers=headers, subprotocols=["bearer", raw]) as socket:
+        assert json.loads(socket.recv()) == [{"username": "ada"}, []]
 
 
 async def conversation(app: ASGIApp, heard: list[Message], **scope: Any) -> list[Message]:

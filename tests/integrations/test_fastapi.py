@@ -363,6 +363,28 @@ def test_an_endpoint_does_not_see_the_token_that_a_websocket_offered(guards: Gua
             assert (json.loads(socket.recv()), socket.subprotocol) == (["ada", [], None], "bearer")
 
 
+def test_several_dependencies_ask_for_the_one_token_that_a_websocket_offered(guards: Guards) -> None:
+    app = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))])
+
+    @app.websocket("/")
+    async def talk(
+        websocket: WebSocket,
+        token: Annotated[AccessToken, Security(CognitoBearer(guards.verifier, groups="finance"))],
+    ) -> None:
+        await websocket.accept(subprotocol="graphql-transport-ws")
+        await websocket.send_json([token.username, websocket.scope["subprotocols"]])
+
+    def offered(groups: str) -> Any:
+        return ["bearer", guards.pool.access_token("ada", groups=groups), "graphql-transport-ws"]
+
+    with served_by_uvicorn(app) as url:
+        with connect(ws(url), proxy=None, subprotocols=offered("finance")) as socket:
+            assert json.loads(socket.recv()) == ["ada", ["bearer", "graphql-transport-ws"]]
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(ws(url), proxy=None, subprotocols=offered("sales"))
+    assert b"missing_group" in (refusal.value.response.body or b"")
+
+
 def test_nor_does_it_where_the_headers_cannot_be_changed_in_place(guards: Guards) -> None:
     cognito, raw = CognitoBearer(guards.verifier), guards.pool.access_token("ada")
     headers = ((b"host", b"api.example"), (b"sec-websocket-protocol", f"bearer, {raw}".encode()))
