@@ -142,11 +142,12 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         login: None = None,  # noqa: ARG002 - what puts the log-in into the OpenAPI document
     ) -> TokenT_co | None:
         """What FastAPI calls, with what `__signature__` says."""
+        _join_handlers(connection.scope)
         gate = self._gates.get(tuple(security_scopes.scopes)) or self._gate(tuple(security_scopes.scopes))
         try:
             token = await gate.verified_async(credentials(connection.scope))
         except REFUSALS as error:
-            refusal = _exception(error.with_traceback(None), connection)
+            refusal = _exception(error.with_traceback(None), connection.scope)
         else:
             _withhold_offer(connection.scope, token)
             # Until what FastAPI closes behind the endpoint. Not longer: a server may start the connection's next
@@ -204,15 +205,18 @@ def _both(own: Requirement | None, other: Requirement | None) -> Requirement | N
     return all_of(own, other) if own is not None and other is not None else own or other
 
 
-def _exception(refusal: CognitoVerifyError, connection: HTTPConnection) -> Exception:
-    scope = connection.scope
-    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
-        return WebSocketException(WS_1008_POLICY_VIOLATION, refusal.code)
+def _join_handlers(scope: Scope) -> None:
+    """Render a `CognitoHTTPException`, the dependency's or the endpoint's, unless the application does by itself."""
     # Where Starlette keeps the application's handlers while a request is served. Ours joins them only where FastAPI's
     # own stands; without that place, the body is FastAPI's usual one, around `detail`.
     handlers, *_ = scope.get("starlette.exception_handlers", ({},))
     if HTTPException not in handlers and handlers.get(StarletteHTTPException) is http_exception_handler:
         handlers.setdefault(CognitoHTTPException, _answer)
+
+
+def _exception(refusal: CognitoVerifyError, scope: Scope) -> Exception:
+    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
+        return WebSocketException(WS_1008_POLICY_VIOLATION, refusal.code)
     return CognitoHTTPException(refusal)
 
 

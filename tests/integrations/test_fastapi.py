@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from cognito_verify import AccessToken, all_of, current_token
+from cognito_verify import AccessDeniedError, AccessToken, all_of, current_token
 from cognito_verify.errors import ConfigurationError
 from cognito_verify.integrations.asgi import CognitoMiddleware
 from cognito_verify.integrations.fastapi import CognitoBearer, CognitoHTTPException
@@ -294,6 +294,27 @@ def test_an_application_that_renders_exceptions_itself_renders_ours(guards: Guar
         reply = ask(url)
     assert (reply.status, reply.json) == (401, {"error": "missing_token"})
     assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_what_an_endpoint_raises_is_answered_alike_from_the_first_request_on(guards: Guards) -> None:
+    app, plain = FastAPI(), FastAPI()
+
+    def hello() -> None:
+        raise CognitoHTTPException(AccessDeniedError("not your orders"))
+
+    app.get("/", dependencies=[Security(CognitoBearer(guards.verifier))])(hello)
+    plain.get("/")(hello)
+    said = {"message": "not your orders", "code": "access_denied"}
+    with served_by_uvicorn(app) as url:
+        good = bearer(guards.pool.access_token("ada"))
+        assert [ask(url, headers).json.get("code") for headers in (good, [], good)] == [
+            "access_denied",
+            "missing_token",
+            "access_denied",
+        ]
+        assert (ask(url, good).status, ask(url, good).json) == (403, said)
+    with served_by_uvicorn(plain) as url:  # as docs/how-to/fastapi.md says
+        assert (ask(url).status, ask(url).json) == (403, {"detail": said})
 
 
 def test_without_a_place_for_handlers_the_body_is_fastapis_own(guards: Guards) -> None:
