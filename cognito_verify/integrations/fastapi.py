@@ -52,9 +52,10 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
     """A dependency whose value is the verified token; without one, the endpoint does not run.
 
     For HTTP and WebSocket endpoints, `async def` or not, as an argument or in `dependencies=[...]` of a route, a router
-    or the application, whose mounted applications and OpenAPI document they do not cover. `Security(..., scopes=[...])`
-    is enforced: the token needs all of those. The token is the `current_token()` of the endpoint and of all below it,
-    and gone when the endpoint has returned: what streams an answer and what runs in the background takes the argument.
+    or the application. Those do not cover its mounted applications, its OpenAPI document and Starlette's own routes
+    (`add_route`, `add_websocket_route`, `websocket_route`). `Security(..., scopes=[...])` is enforced: the token needs
+    all of those. The token is the `current_token()` of the endpoint and of all below it, and gone when the endpoint has
+    returned: what streams an answer and what runs in the background takes the argument.
 
     Args:
         verifier: Who verifies; build it once, beside the application.

@@ -575,18 +575,31 @@ def test_requires_wants_a_requirement(guards: Guards) -> None:
             CognitoBearer("us-east-1_TestPool1", **options)  # type: ignore[arg-type]
 
 
-def test_what_is_mounted_is_not_covered_by_the_applications_dependencies_and_is_by_the_middleware(
+def test_mounts_and_starlettes_routes_are_not_covered_by_the_applications_dependencies_and_are_by_the_middleware(
     guards: Guards,
 ) -> None:
+    async def starlettes(_: object) -> PlainTextResponse:
+        return PlainTextResponse("open")
+
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("open")
+
     app, mounted = FastAPI(dependencies=[Security(CognitoBearer(guards.verifier))]), FastAPI()
     app.get("/")(lambda: "hello")
     mounted.get("/")(lambda: "mounted")
     app.mount("/mounted", mounted)
-    paths = ("/", "/mounted/", "/openapi.json")
+    app.add_route("/starlettes", starlettes)
+    app.router.add_websocket_route("/", talk)
+    paths = ("/", "/mounted/", "/starlettes", "/openapi.json")
     with served_by_uvicorn(app) as url:
-        assert [ask(url + path).status for path in paths] == [401, 200, 200]  # as docs/how-to/fastapi.md says
+        assert [ask(url + path).status for path in paths] == [401, 200, 200, 200]  # as docs/how-to/fastapi.md says
+        with connect(ws(url), proxy=None) as socket:
+            assert socket.recv() == "open"
     with served_by_uvicorn(CognitoMiddleware(app, guards.verifier)) as url:
-        assert [ask(url + path).status for path in paths] == [401, 401, 401]
+        assert [ask(url + path).status for path in paths] == [401] * 4
+        with pytest.raises(InvalidStatus):
+            connect(ws(url), proxy=None)
 
 
 def test_a_plain_answer_of_the_application_is_let_be(guards: Guards) -> None:
