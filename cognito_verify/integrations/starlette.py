@@ -72,7 +72,8 @@ class CognitoAuthenticationError(AuthenticationError):
 class CognitoBackend(AuthenticationBackend):
     """A backend for middlewares that ask for one; `CognitoAuthenticationMiddleware` has it already.
 
-    The credentials of a request are `authenticated` and the token's scopes, for `@requires`.
+    The credentials of a request are `authenticated` and the token's scopes, for `@requires`. A backend cannot set
+    `current_token()`, nor hide the token that a WebSocket offers from the application.
 
     Args:
         verifier: Who verifies; build it once, beside the application.

@@ -284,6 +284,21 @@ def test_the_backend_works_in_starlettes_own_middleware(guards: Guards) -> None:
         assert ask(url, bearer(guards.pool.tampered())).body == b"invalid_signature"
 
 
+def test_the_backend_alone_sets_no_current_token_and_hides_no_offer(guards: Guards) -> None:
+    async def chat(websocket: WebSocket) -> None:
+        await websocket.accept()
+        offered = websocket.scope["subprotocols"]
+        await websocket.send_json([websocket.user.display_name, who()["username"], len(offered)])
+
+    app = Starlette(routes=[WebSocketRoute("/", chat)])
+    offered: Any = ["bearer", guards.pool.access_token("ada")]
+    with (
+        served_by_uvicorn(AuthenticationMiddleware(app, CognitoBackend(guards.verifier))) as url,
+        connect(url.replace("http", "ws"), proxy=None, subprotocols=offered) as socket,
+    ):
+        assert json.loads(socket.recv()) == ["ada", None, 2]  # as docs/how-to/starlette.md says
+
+
 def test_a_user_is_named_by_username_and_identified_by_sub(guards: Guards) -> None:
     ada = guards.verifier.verify(guards.pool.access_token("ada"))
     machine = guards.verifier.verify(guards.pool.machine_token(scopes=["orders/read"]))
