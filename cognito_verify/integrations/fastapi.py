@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from copy import copy
 from inspect import Parameter, Signature
 from typing import Any, Generic
 from urllib.parse import urlsplit
@@ -125,8 +126,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         """
         if groups is None and scopes is None:
             raise ConfigurationError("requires: expected groups= or scopes=; nothing at all requires nothing")
-        narrower: CognitoBearer[TokenT_co] = CognitoBearer.__new__(type(self))
-        narrower.scheme_name = self.scheme_name
+        narrower = copy(self)  # with what a subclass has besides
         narrower._build(
             self._verifier,
             _both(self._groups, requirement("groups", groups)),

@@ -224,6 +224,24 @@ def test_requirements_add_up(guards: Guards) -> None:
             assert reply.status == status, (groups, scopes)
 
 
+def test_a_class_of_ones_own_keeps_what_it_has_when_it_asks_for_more(guards: Guards) -> None:
+    class TenantBearer(CognitoBearer[AccessToken]):
+        def __init__(self, tenant: str) -> None:
+            super().__init__(guards.verifier)
+            self.tenant = tenant
+
+    cognito = TenantBearer("acme")
+    narrower = cognito.requires(groups="finance")
+    assert isinstance(narrower, TenantBearer)
+    assert narrower.tenant == "acme"
+    app = FastAPI()
+    for path, dependency in {"/": cognito, "/finance": narrower}.items():
+        app.get(path, dependencies=[Security(dependency)])(lambda: "hello")
+    with served_by_uvicorn(app) as url:
+        headers = bearer(guards.pool.access_token("ada"))
+        assert [ask(f"{url}{path}", headers).status for path in ("/", "/finance")] == [200, 403]
+
+
 def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
     app = FastAPI()
     optional = CognitoBearer(guards.verifier, optional=True)
