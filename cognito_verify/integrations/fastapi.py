@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from copy import copy
 from inspect import Parameter, Signature
 from typing import Any, Generic
-from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Security, WebSocketException
 from fastapi.exception_handlers import http_exception_handler
@@ -262,8 +261,7 @@ def _login(
 
 
 def _base_url(domain: str) -> str:
-    parts = urlsplit(domain) if isinstance(domain, str) else None
-    if parts is None or parts.scheme != "https" or not parts.netloc or parts.path.strip("/") or parts.query:
+    if not isinstance(domain, str) or not re.fullmatch(r"(?ai:https://[a-z0-9.-]+(:[0-9]{1,5})?/*)", domain):
         raise ConfigurationError(
             "domain: expected the pool's, such as https://example.auth.us-east-1.amazoncognito.com, "
             f"found {shown(domain)}"
