@@ -121,7 +121,7 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
         """A dependency that asks for these groups and scopes besides its own, and so for a token: it is not optional.
 
         Raises:
-            ConfigurationError: A requirement is empty or senseless, or there is none.
+            ConfigurationError: A requirement is empty or senseless, or there is none; a subclass has an `__eq__`.
         """
         if groups is None and scopes is None:
             raise ConfigurationError("requires: expected groups= or scopes=; nothing at all requires nothing")
@@ -133,6 +133,11 @@ class CognitoBearer(SecurityBase, Generic[TokenT_co]):
             self._login,
             optional=False,  # who asks for more asks for a token
         )
+        if narrower == self:
+            raise ConfigurationError(
+                f"requires: expected two dependencies that differ, found a {type(self).__name__} with an __eq__ of its "
+                "own: FastAPI asks one of two that are equal, and takes its answer for the other's"
+            )
         return narrower
 
     async def __call__(

@@ -470,7 +470,7 @@ def test_a_hook_maps_a_token_to_a_user(pool: FakeUserPool, hook: Any, path: str)
     assert told == [None, *[None, "check_failed"] * 3, None, "access_denied"], told
 
 
-@pytest.mark.parametrize("found", [False, "ada", User.objects.none(), 1])
+@pytest.mark.parametrize("found", [False, "ada", User.objects.none(), 1, User])
 @pytest.mark.parametrize("path", ["/decorator/", "/async/", "/rest/"])
 def test_a_hook_that_finds_what_is_no_user_lets_nobody_in(pool: FakeUserPool, path: str, found: Any) -> None:
     async def hook_async(_: object) -> Any:

@@ -242,6 +242,18 @@ def test_a_class_of_ones_own_keeps_what_it_has_when_it_asks_for_more(guards: Gua
         assert [ask(f"{url}{path}", headers).status for path in ("/", "/finance")] == [200, 403]
 
 
+def test_a_class_of_ones_own_must_not_make_two_dependencies_equal(guards: Guards) -> None:
+    class Equal(CognitoBearer[AccessToken]):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Equal)
+
+        def __hash__(self) -> int:
+            return 1
+
+    with pytest.raises(ConfigurationError, match="found a Equal with an __eq__ of its own: FastAPI asks one of two"):
+        Equal(guards.verifier).requires(groups="finance")
+
+
 def test_an_optional_token_may_be_absent_and_not_bad(guards: Guards) -> None:
     app = FastAPI()
     optional = CognitoBearer(guards.verifier, optional=True)

@@ -125,9 +125,10 @@ async def _awaited(found: Awaitable[Any]) -> Any:
 
 
 def _active(user: Any) -> Any:
-    if user is not None and not hasattr(user, "is_authenticated"):  # False, a name, a query: not to be let in as a user
+    # False, a name, a query, a class that was not called: not to be let in as a user.
+    if user is not None and not isinstance(getattr(user, "is_authenticated", None), bool):
         raise ConfigurationError(
-            "USER_FROM_TOKEN: expected a user, which has is_authenticated, or None for nobody, found "
+            "USER_FROM_TOKEN: expected a user, whose is_authenticated is True or False, or None for nobody, found "
             f"{type(user).__name__}"
         )
     if user is None or not (user.is_authenticated and getattr(user, "is_active", True)):
