@@ -358,6 +358,8 @@ class JwksCache:
             outcome = _key_set(self._body(flight))
         except _FetchFailure as failure:
             outcome = failure
+        except ImportError as error:  # told, not raised: a thread's traceback at the end of a process may abort it
+            outcome = _FetchFailure(f"requests cannot be imported ({error})")
         finally:
             self._land(flight, outcome)
 

@@ -195,6 +195,16 @@ def test_what_is_not_quite_http_is_a_failed_fetch_told_in_one_short_line(head: b
     assert why.isprintable()
 
 
+def test_where_requests_cannot_be_imported_the_failed_fetch_says_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "requests.adapters", None)  # as where it is not installed
+        found = unavailable(served.cache, served.uri)
+    assert found.startswith("requests cannot be imported (")
+    assert served.server.requests == 0
+
+
 def test_a_redirect_is_refused_without_reading_its_body(served: Served) -> None:
     served.server.answers(Answer(302, headers={"Location": served.uri}, stall="body"))
     assert "answered 302" in unavailable(served.cache, served.uri)
